@@ -41,6 +41,8 @@
     [telemetry]                        # traces of runs; OTEL_EXPORTER_OTLP_ENDPOINT and its like come first
     endpoint = "http://localhost:4318" # of an OpenTelemetry collector, OTLP over HTTP
     service = "city"                   # what the project is called there; its name if not given
+    cloudwatch = "trikk"               # servers put metrics there, under this namespace
+    dogstatsd = "localhost:8125"       # servers tell Datadog's agent of metrics
 
     [logs]
     format = "json"                    # of servers, drivers and steps; TRIKK_LOG_FORMAT says otherwise
@@ -114,7 +116,7 @@ _STORAGE = {"artifacts", "tables", "journal", "keep"}
 _TRACKING = {"mlflow"}
 _LEAST_LOOK = 1.0  # seconds
 _SERVER = {"slots", "memory", "look", "heartbeat"}
-_TELEMETRY = {"endpoint", "service"}
+_TELEMETRY = {"endpoint", "service", "cloudwatch", "dogstatsd"}
 _PRICES = ("core_hour", "gb_hour", "gpu_hour")
 
 
@@ -351,9 +353,12 @@ def _check_telemetry(file: Path, telemetry: Mapping[str, Any]) -> None:
         )
     with _of(file):
         web_address(telemetry.get("endpoint", "http://"), "telemetry.endpoint")
-    service = telemetry.get("service", "name")
-    if not (isinstance(service, str) and service and service.isprintable()):
-        raise ProjectError(f"telemetry.service = {service!r}", where=str(file), next='write service = "city"')
+    examples = {"service": "city", "cloudwatch": "trikk", "dogstatsd": "localhost:8125"}
+    for key, example in examples.items():
+        given = telemetry.get(key, example)
+        if not (isinstance(given, str) and given and given.isprintable()):
+            mend = f'write {key} = "{example}"'
+            raise ProjectError(f"telemetry.{key} = {given!r}", where=str(file), next=mend)
 
 
 def _check_places(file: Path, server: Mapping[str, Any], pools: Mapping[str, Any]) -> None:

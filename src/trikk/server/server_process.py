@@ -25,6 +25,8 @@ from trikk.server.site import Site
 from trikk.server.sources_part import SourcesPart
 from trikk.server.streams.stream_metrics import StreamMetrics
 from trikk.server.streams.streams_part import StreamsPart
+from trikk.telemetry.metrics import metric_table as table
+from trikk.telemetry.metrics.metric_sink import metric_sinks
 
 GRACE = 15.0
 """Seconds from the signal to the end of the process, at most."""
@@ -65,6 +67,7 @@ class _Server:
             from trikk.server.http.doors import Doors
             from trikk.server.http.event_streams import EventStreams
             from trikk.server.http.server_metrics import ServerMetrics
+            from trikk.server.metrics.metrics_part import MetricsPart
             from trikk.web.connections import Connections
             from trikk.web.listening import room_for
         except ImportError:
@@ -78,9 +81,11 @@ class _Server:
         self._certificate = options.certificate()
         self._guard.begin()  # before any process is started
         parts = parts_of(site, triggers=options.triggers)
+        metrics = ServerMetrics(site)
+        parts.append(MetricsPart(site, metrics, metric_sinks(project.settings)))
         self._begun = [part.begun for part in parts if isinstance(part, SourcesPart)]
         self._parts = Parts(site, parts, partial(tell_of, site))
-        self._doors = Doors(site, self._parts, EventStreams(site.project), ServerMetrics(site))
+        self._doors = Doors(site, self._parts, EventStreams(site.project), metrics)
         self._add_gauges()
         for part in parts:
             if isinstance(part, StreamsPart):
@@ -89,14 +94,10 @@ class _Server:
 
     def _add_gauges(self) -> None:
         site, add = self._site, self._doors.metrics.gauge
-        add("event_streams", "Open streams of events.", lambda: self._doors.streams.readers)
-        add("trigger_lag_seconds", "For how long a moment is due that is not decided.", self._lag)
-        add("parts_failing", "Parts of the server whose last turn failed.", self._failing)
-        add(
-            "server_fires",
-            "Whether this server's triggers count.",
-            lambda: self._options.triggers and site.presence.standing.may_fire,
-        )
+        add(table.EVENT_STREAMS, lambda: self._doors.streams.readers)
+        add(table.TRIGGER_LAG, self._lag)
+        add(table.PARTS_FAILING, self._failing)
+        add(table.SERVER_FIRES, lambda: self._options.triggers and site.presence.standing.may_fire)
 
     def _lag(self) -> float:
         return self._site.engine.lag(self._site.clock.now())

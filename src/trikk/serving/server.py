@@ -37,6 +37,7 @@ from trikk.serving.prediction_log.log_table import (
     versions_in,
 )
 from trikk.serving.prediction_log.spool import Segment, Spool
+from trikk.telemetry.metrics import metric_table as table
 from trikk.web.listening import end, listen, room_for, server_of, url_of
 from trikk.web.refused import JSON_TYPE
 
@@ -237,15 +238,11 @@ class Endpoint:
             fleet = self._dispatcher.fleet
             return None if fleet is None else {"model": fleet.version.name, **_labels(fleet.about)}
 
-        self._metrics.info("model", "The version that answers.", model)
+        self._metrics.info(table.ENDPOINT_MODEL, model)
         add = self._metrics.gauge
-        add("queue_requests", "Requests that wait for a worker.", lambda: self._dispatcher.waiting)
-        add("log_pending_rows", "Logged rows in the open file.", lambda: self._spool.rows if self._spool else 0)
-        add(
-            "log_backlog_files",
-            "Log files not yet in the table.",
-            lambda: self._flusher.backlog if self._flusher else 0,
-        )
+        add(table.ENDPOINT_QUEUE, lambda: self._dispatcher.waiting)
+        add(table.ENDPOINT_LOG_PENDING, lambda: self._spool.rows if self._spool else 0)
+        add(table.ENDPOINT_LOG_BACKLOG, lambda: self._flusher.backlog if self._flusher else 0)
 
 
 def _labels(about: dict[str, Any]) -> dict[str, str]:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from tests.execution.command import Folder, until
 from tests.server.served import PIPELINES, RunningServer, ServedProject
+from tests.servers.dogstatsd import Agent
 
 from trikk.alerts.incidents.book import Book
 from trikk.alerts.incidents.decision import Change, Decision, Opening
@@ -20,6 +21,7 @@ from trikk.alerts.rules.rule import Rule, Severity
 from trikk.server.http.route_table import ROUTES
 from trikk.server.http.routes import Route
 from trikk.server.sources.webhook_signature import read_secret, sign
+from trikk.telemetry.metrics.metric_table import METRICS
 
 SECRET, FORMER = (base64.b64encode(letter * 32).decode() for letter in (b"s", b"f"))
 MORE = """
@@ -49,8 +51,16 @@ def asks(n: int):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> ServedProject:
-    place = ServedProject(tmp_path_factory.mktemp("served"), PIPELINES + MORE)
+def agent() -> Iterator[Agent]:
+    agent = Agent()
+    yield agent
+    agent.close()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, agent: Agent) -> ServedProject:
+    settings = f'name = "served"\n[telemetry]\ndogstatsd = "{agent.address}"\n'
+    place = ServedProject(tmp_path_factory.mktemp("served"), PIPELINES + MORE, settings)
     (place.root / "inbox").mkdir()
     return place
 
@@ -231,11 +241,24 @@ def test_incidents_are_shown_and_acknowledged(server: RunningServer, place: Serv
     assert server.get("/incidents/nothing-1", 404)["next"]
 
 
-def test_metrics_tell_of_runs_triggers_and_parts(server: RunningServer, added: dict[str, object]) -> None:
+def test_metrics_tell_of_runs_triggers_and_parts(
+    server: RunningServer, added: dict[str, object], agent: Agent
+) -> None:
+    def shows_the_run() -> bool:
+        """Whether /metrics has it; the project is measured every five seconds."""
+        text = server.client.get("/metrics").text
+        return 'trikk_steps_total{outcome="succeeded",pipeline="add",step="total"}' in text
+
+    until(shows_the_run)
     assert server.metric('trikk_runs{state="succeeded"}') >= 1
+    assert server.metric('trikk_run_seconds_count{pipeline="add"}') >= 1
     assert server.metric("trikk_trigger_lag_seconds") < 60
     assert server.metric("trikk_parts_failing") == 0
     assert server.metric("trikk_server_fires") == 1
+    names = {line.split()[2] for line in server.client.get("/metrics").text.splitlines() if line[:6] == "# TYPE"}
+    assert names <= {metric.name for metric in METRICS}
+    agent.receive()
+    assert ("trikk_server_fires", "project:served") in agent.gauges
 
 
 def test_costs_are_added_up_as_the_command_does(server: RunningServer, added: dict[str, object]) -> None:

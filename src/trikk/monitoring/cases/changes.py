@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from trikk.core.errors import TableError
 from trikk.core.zones import zone_of
 from trikk.monitoring.cases.due_windows import Span, merged, span_of, spans_of
-from trikk.monitoring.figures.records import Cursor
+from trikk.monitoring.figures.records import Cursor, reach_of
 from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.storage.tables.ranges import FileRange
 
@@ -67,7 +67,7 @@ def changes(spec: MonitorSpec, source: Source, cursor: Cursor, also: Sequence[st
         version = source.versions.get(table)
         if version is None:
             continue
-        name = f"{table}.{spec.slot} {spec.timezone}"
+        name = reach_of(spec, table)
         spans, whole = _of_table(spec, source, table, version, cursor, cursor.reach.get(name), zone)
         news.spans += spans
         news.reach[name] = [] if whole is None else [moment.isoformat() for moment in whole]

@@ -129,6 +129,11 @@ class Cursor(Record, frozen=True):
         return self.definition not in ("", spec.figured)
 
 
+def reach_of(spec: MonitorSpec, table: str) -> str:
+    """What a cursor's `reach` has the span of one of the monitor's tables under."""
+    return f"{table}.{spec.slot} {spec.timezone}"
+
+
 class OfWindow(Protocol):
     """What is written down of a window."""
 
@@ -228,6 +233,14 @@ class Records(WindowRecords[WindowRecord]):
         """How far evaluation has come."""
         entry = self.ledger.last(f"{self._subject}/cursor")
         return Cursor() if entry is None else Cursor.read(entry.body)
+
+    def newest_truth(self) -> datetime | None:
+        """The newest slot that has a truth, as of the last evaluation; None if none has, or nobody has looked."""
+        if not (reach := self.cursor().reach):
+            return None
+        spec = self.spec()
+        span = reach.get(reach_of(spec, spec.truth))
+        return datetime.fromisoformat(span[1]) if span else None
 
     def advance(self, cursor: Cursor, *, at: float, identity: str) -> None:
         """Write down how far evaluation has come."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trikk.core.clock import Clock
 from trikk.streams.stream_state import StreamState, StreamStatus
+from trikk.telemetry.metrics import metric_table as table
+from trikk.telemetry.metrics.instruments import family
 
 if TYPE_CHECKING:
-    from prometheus_client import Metric
-
-_NAMESPACE = "trikk_stream"
+    from prometheus_client import Metric as Family
 
 
 class StreamMetrics:
@@ -26,30 +26,21 @@ class StreamMetrics:
         self._statuses = statuses
         self._clock = clock
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterator[Family]:
         """The families of one scrape."""
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-
         now = self._clock.now()
         statuses = [status for status in self._statuses() if status.state is not StreamState.ELSEWHERE]
-        families: tuple[tuple[type[Metric], str, str, Callable[[StreamStatus], float]], ...] = (
-            (GaugeMetricFamily, "lag_messages", "Messages that wait, as far as they are known.", _lag),
-            (GaugeMetricFamily, "lag_seconds", "For how long the oldest waits.", lambda s: s.lag_seconds(now)),
-            (GaugeMetricFamily, "set_aside", "Messages that are set aside.", lambda s: s.set_aside),
-            (GaugeMetricFamily, "failing", "Whether it can't be read or stored.", lambda s: bool(s.what)),
-            (CounterMetricFamily, "rows", "Rows stored by this server.", lambda s: s.stored),
-            (CounterMetricFamily, "batches", "Batches stored by this server.", lambda s: s.batches),
-        )
-        for kind, name, about, read in families:
-            family: Any = kind(f"{_NAMESPACE}_{name}", about, labels=["stream"])  # type: ignore[call-arg]
-            for status in statuses:
-                family.add_metric([status.stream], read(status))
-            yield family
+        shown: dict[table.Metric, Callable[[StreamStatus], float]] = {
+            table.STREAM_LAG: lambda s: s.lag_messages,
+            table.STREAM_LAG_SECONDS: lambda s: s.lag_seconds(now),
+            table.STREAM_SET_ASIDE: lambda s: s.set_aside,
+            table.STREAM_FAILING: lambda s: bool(s.what),
+            table.STREAM_ROWS: lambda s: s.stored,
+            table.STREAM_BATCHES: lambda s: s.batches,
+        }
+        for metric, read in shown.items():
+            yield family(metric, [((status.stream,), read(status)) for status in statuses])
 
-    def describe(self) -> list[Metric]:
+    def describe(self) -> list[Family]:
         """Nothing: the library would ask at once to learn the names."""
         return []
-
-
-def _lag(status: StreamStatus) -> float:
-    return status.lag_messages

@@ -1,0 +1,1 @@
+"""What a server measures of its project, and the part that hands it on."""
