@@ -69,6 +69,7 @@ def step(step: str, begins: float, ends: float, kind: str, **body: Any) -> list[
 
 def test_runs_steps_and_waits_are_counted_once_a_resumed_run_by_each_of_its_ends() -> None:
     measured = Measured()
+    measured.metrics.expect(["hourly"])
     measured.run("before", started(0), (1, EventKind.RUN_SUCCEEDED, {}))
     measured.turn()
     error = {"kind": "raised", "type": "ValueError", "message": "no"}
@@ -91,6 +92,8 @@ def test_runs_steps_and_waits_are_counted_once_a_resumed_run_by_each_of_its_ends
     assert measured.of("trikk_queue_seconds_sum", pipeline="nightly") == 12
     assert measured.of("trikk_trigger_seconds_sum", trigger="daily") == 20
     assert measured.of("trikk_step_seconds_sum", pipeline="nightly", step="fit") == 70
+
+    assert measured.of("trikk_runs_finished_total", pipeline="hourly", state="failed") == 0
 
     resumed: list[tuple[float, str, dict[str, Any]]] = [
         (100, EventKind.RUN_RESUME_REQUESTED, {}),

@@ -22,7 +22,7 @@ class _Push:
         self.sink = sink
         self.due = 0.0
         self._changes = MetricChanges(metrics.registry)
-        self._failures = metrics.sink_failures
+        self._failures = metrics.sink_failures.labels(sink.name)
         self._problem = ""
 
     def push(self, now: float, *, whole: bool) -> None:
@@ -40,7 +40,7 @@ class _Push:
                 self._changes.settle(some)
         except BrokerError as error:
             problem = error.what
-            self._failures.labels(self.sink.name).inc()
+            self._failures.inc()
         if problem and problem != self._problem:
             _log.warning("metrics: %s; it is tried again every %d s", problem, self.sink.every)
         elif self._problem and not problem:
@@ -66,6 +66,7 @@ class MetricsPart:
 
     def turn(self, now: float) -> float:
         """Take in what has happened, and tell the sinks whose time it is; seconds until the next turn."""
+        self._project.expect(self._site.code.current.graphs)
         try:
             self._project.turn(now)
         finally:  # a journal that can't be read is when people look at what is told

@@ -7,7 +7,7 @@ are counted so seldom that this takes a thousandth of the time at most.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from trikk.core.clock import Clock
@@ -84,6 +84,12 @@ class ProjectMetrics:
             table.INCIDENTS: self._incidents(),
             table.LABEL_LAG: [((name,), max(0.0, now - at)) for name, at in self._reach().items()],
         }
+
+    def expect(self, pipelines: Iterable[str]) -> None:
+        """Show 0 for those of which no run has ended: that a series begins at 1 is no increase to Prometheus."""
+        for pipeline in pipelines:
+            for state in OVER:
+                self._finished.labels(pipeline, state)
 
     def collect(self) -> Iterator[Family]:
         """The gauges as of the last turn."""
