@@ -73,6 +73,7 @@ COMMANDS = {
     "tail": ("run_commands.tail", "Print the messages of a stream; -f follows it."),
     "endpoint": ("model_commands.endpoint", "Serve a registered model over HTTP."),
     "features": ("model_commands.feature_tables", "List feature tables, show an entity's features, sync them."),
+    "copy": ("copy_command", "Copy all that runs made to another place of storage, and back."),
     "gc": ("table_commands", "Remove what no kept run needs."),
     "doctor": ("project_commands", "Check the project, its journal, artifacts and tables."),
 }

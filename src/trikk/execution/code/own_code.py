@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
-from trikk.core.errors import RunError
+from trikk.core.errors import RunError, StorageError
+from trikk.core.settings import FILE
 from trikk.execution.project import Project
 from trikk.runs.bundle import bundle_digest, contents, manifest, restore
 from trikk.runs.run_state import RunState
@@ -18,12 +20,26 @@ def changed_files(project: Project, state: RunState) -> list[str]:
     if bundle_digest(now) == state.lock.get("code"):
         return []
     then = contents(project.store, str(state.lock["code"]))
+    if _is_kept_elsewhere(project, then.get(FILE)):
+        then[FILE] = now[FILE]
+        if then == now:
+            return []
     marks = [
         f"{'+' if name not in then else '-' if name not in now else ''}{name}"
         for name in sorted({*then, *now})
         if then.get(name) != now.get(name)
     ]
     return marks or ["the project's code"]
+
+
+def _is_kept_elsewhere(project: Project, then: str | None) -> bool:
+    """Whether trikk.toml differs in nothing but [storage]: where results are kept makes none of them another."""
+    try:
+        files = (project.store.fetch(str(then)), project.root / FILE)
+        was, now = (tomllib.loads(path.read_text("utf-8")) for path in files)
+    except (OSError, StorageError, ValueError):
+        return False
+    return {**was, "storage": None} == {**now, "storage": None}
 
 
 def code_changed(run: str, changed: list[str]) -> RunError:

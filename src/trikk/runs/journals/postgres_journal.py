@@ -41,6 +41,7 @@ class PostgresJournal(SqlJournal):
     begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
     snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     mark = "%({})s"
+    with_number = "OVERRIDING SYSTEM VALUE"
 
     def __init__(self, url: str, *, schema: str = "trikk") -> None:
         try:
@@ -113,6 +114,13 @@ class PostgresJournal(SqlJournal):
 
     def _add_event(self, connection: Any, values: dict[str, Any]) -> int:
         return int(connection.execute(self._sql["add_event"], values).fetchone()[0])
+
+    def _alone(self, connection: Any) -> None:
+        connection.execute(self._sql["lock_all"])
+
+    def numbered(self, connection: Any) -> None:  # noqa: D102
+        for table in ("events", "ledger", "cache"):
+            connection.execute(self._sql[f"number_{table}"])
 
     def _stream(
         self, connection: Any, text: str, values: dict[str, Any] | None = None

@@ -64,6 +64,8 @@ class SqlJournal(SqlLedger, Journal, ABC):
     begin: str  # a transaction that writes
     snapshot: str  # one that reads, and sees one moment
     mark: str  # how a named value is written
+    with_number = ""  # what an INSERT says that brings the number of its row
+    schema = "main"
 
     @abstractmethod
     def _connect(self) -> Any:
@@ -150,6 +152,27 @@ class SqlJournal(SqlLedger, Journal, ABC):
             self._open = [pair for pair in self._open if pair[1] is not connection]
         self._local.connection = None
         connection.close()
+
+    @contextmanager
+    def whole(self, *, write: bool = False) -> Iterator[Any]:
+        """A connection that sees all tables as they are at one moment, for who copies a journal row by row.
+
+        Args:
+            write: nobody else writes until the block ends, and then all or nothing of it is there.
+
+        Raises:
+            JournalError: if the database refuses, in the block as well.
+        """
+        with self._transaction(self.begin if write else self.snapshot) as connection:
+            if write:
+                self._alone(connection)
+            yield connection
+
+    def _alone(self, connection: Any) -> None:
+        """Keep all others from writing until the transaction ends."""
+
+    def numbered(self, connection: Any) -> None:
+        """Number the next event, entry and cached result after those that were written with their numbers."""
 
     def _read(self, name: str, **values: Any) -> list[Any]:
         return self._select(self._sql[name], values)

@@ -114,6 +114,17 @@ def is_whole(path: Path, digest: str) -> bool:
     return True
 
 
+def unpack(path: Path, target: Path) -> None:
+    """Write what a compressed file of an object gives into a file; the object stays as it is.
+
+    Raises:
+        FileNotFoundError: if there is no compressed file.
+        zlib.error: if it is damaged.
+    """
+    with target.open("wb") as file:
+        file.writelines(_unpacked(path.with_name(path.name + SUFFIX)))
+
+
 def thaw(path: Path, digest: str, folder: Path) -> None:
     """Put an object's own file back where there is only a compressed one; nothing happens if there is none.
 

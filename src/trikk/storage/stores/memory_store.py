@@ -42,6 +42,14 @@ class MemoryStore:
             path.chmod(0o444)
         return verified(path, digest, "memory:")
 
+    def check(self, digest: str) -> None:
+        """Hash the object (see `Store.check`)."""
+        self.fetch(digest)
+
+    def export(self, digest: str, path: Path) -> None:
+        """Write the object's bytes into a new file (see `Store.export`)."""
+        path.write_bytes(self.fetch(digest).read_bytes())
+
     def contains(self, digest: str) -> bool:
         """Whether there is such an object."""
         return checked(digest) in self._objects

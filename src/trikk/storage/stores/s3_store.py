@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from trikk.core.digests import digest_bytes
+from trikk.core.digests import digest_bytes, digest_parts
 from trikk.core.errors import ArtifactMissing, StorageError, UsageError
 from trikk.storage.stores.buckets import CHUNK, connect_bucket
 from trikk.storage.stores.local import LocalStore, storage_error
-from trikk.storage.stores.store_port import StoredObject, checked, missing, verified
+from trikk.storage.stores.store_port import StoredObject, checked, corrupt, missing, verified
 
 _PREFIX = "objects/"
 _YOUNG = 300.0  # seconds for which a touch would change nothing that matters
@@ -70,16 +70,20 @@ class S3Store:
 
     def add(self, source: Path, digest: str) -> None:
         """Put a finished file into the bucket, then into the cache (see `Store.add`)."""
-        import obstore
-
-        key = _key(digest)
         try:
-            obstore.put(self._store, key, source, chunk_size=CHUNK)
+            self.put(source, digest)
             self._cache.add(source, digest)
-        except obstore.exceptions.BaseError as error:
-            raise self._error(error) from error
         finally:
             source.unlink(missing_ok=True)
+
+    def put(self, source: Path, digest: str) -> None:
+        """Put a finished file into the bucket alone, and leave the file."""
+        import obstore
+
+        try:
+            obstore.put(self._store, _key(digest), source, chunk_size=CHUNK)
+        except obstore.exceptions.BaseError as error:
+            raise self._error(error) from error
 
     def fetch(self, digest: str) -> Path:
         """The object as a file of the cache, downloaded if need be, verified now (see `Store.fetch`).
@@ -99,6 +103,27 @@ class S3Store:
         finally:
             download.unlink(missing_ok=True)
         return self._cache.fetch(digest)
+
+    def check(self, digest: str) -> None:
+        """Download the object and hash it, in pieces (see `Store.check`)."""
+        import obstore
+
+        key = _key(digest)
+        try:
+            pieces = obstore.get(self._store, key).stream(min_chunk_size=CHUNK)
+            actual = digest_parts(bytes(piece) for piece in pieces)
+        except FileNotFoundError:
+            raise missing(digest, f"{self.url}/{key}") from None
+        except obstore.exceptions.BaseError as error:
+            raise self._error(error) from error
+        if actual != digest:
+            raise corrupt(digest, actual, f"{self.url}/{key}")
+
+    def export(self, digest: str, path: Path) -> None:
+        """Download the object into a new file, past the cache (see `Store.export`)."""
+        key = _key(digest)
+        self._download(key, digest, path)
+        verified(path, digest, f"{self.url}/{key}")
 
     def contains(self, digest: str) -> bool:
         """Whether there is such an object in the bucket."""

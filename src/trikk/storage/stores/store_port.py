@@ -54,6 +54,21 @@ class Store(Protocol):
             ArtifactCorrupt: if its bytes are not those that the digest was computed from.
         """
 
+    def check(self, digest: str) -> None:
+        """Hash the object where it is: nothing is cached, and it stays as old as it was.
+
+        Raises:
+            ArtifactMissing, ArtifactCorrupt: as `fetch`.
+        """
+
+    def export(self, digest: str, path: Path) -> None:
+        """Write the object's bytes into a new file, verified; nothing is cached, and it stays as old as it was.
+
+        Raises:
+            ArtifactMissing, ArtifactCorrupt: as `fetch`.
+            StorageError: if the file can't be written.
+        """
+
     def contains(self, digest: str) -> bool:
         """Whether there is such an object; its bytes are not looked at."""
 
@@ -101,10 +116,15 @@ def verified(path: Path, digest: str, where: str) -> Path:
             next="check its owner and mode, and the disk",
         ) from error
     if actual != digest:
-        raise ArtifactCorrupt(
-            f"artifact {digest[:12]} is damaged: its bytes give {actual[:12]}", where=where, next=_NEXT
-        )
+        raise corrupt(digest, actual, where)
     return path
+
+
+def corrupt(digest: str, actual: str, where: str) -> ArtifactCorrupt:
+    """The error for an object whose bytes give another digest."""
+    return ArtifactCorrupt(
+        f"artifact {digest[:12]} is damaged: its bytes give {actual[:12]}", where=where, next=_NEXT
+    )
 
 
 def missing(digest: str, where: str) -> ArtifactMissing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
 
 from trikk.core.errors import MissingExtra
+from trikk.storage.stores.syncing import sync_path
 from trikk.storage.tables import delta_log as table_log
 from trikk.storage.tables import sums as table_sums
 
@@ -51,6 +53,18 @@ class Files(Protocol):
 
     def commit(self, table: str, version: int) -> list[dict[str, Any]]:
         """The actions of one commit in a table's log."""
+
+    def every(self, table: str) -> Iterator[DataFile]:
+        """All files of a table, its log's first, but for those that writers have not finished."""
+
+    def read(self, table: str, path: str) -> Iterator[bytes]:
+        """The bytes of a file in pieces; FileNotFoundError if there is none."""
+
+    def put(self, table: str, path: str, source: Path) -> None:
+        """Make a file of a table out of a finished one, whole or not at all, over what was there; consumes it."""
+
+    def room(self, otherwise: Path) -> Path:
+        """A folder for the files that `put` takes, made and empty; beside the tables, or else under another."""
 
 
 class LocalFiles:
@@ -99,6 +113,50 @@ class LocalFiles:
     def commit(self, table: str, version: int) -> list[dict[str, Any]]:
         """The actions of one commit in a table's log."""
         return table_log.read_commit(self._root / table, version)
+
+    def every(self, table: str) -> Iterator[DataFile]:
+        """All files of a table, its log's first, but for those that writers have not finished."""
+        top = self._root / table
+        log = top / "_delta_log"
+        for start in (log, top):
+            for folder, folders, names in os.walk(start):
+                folders[:] = [name for name in folders if name[0] != "." and Path(folder, name) != log]
+                for path in (Path(folder, name) for name in names):
+                    if _is_finished(path.name):
+                        status = path.stat()
+                        yield DataFile(str(path.relative_to(top)), status.st_size, status.st_mtime)
+
+    def read(self, table: str, path: str) -> Iterator[bytes]:
+        """The bytes of a file in pieces; FileNotFoundError if there is none."""
+        with (self._root / table / path).open("rb") as file:
+            while piece := file.read(_PIECE):
+                yield piece
+
+    def put(self, table: str, path: str, source: Path) -> None:
+        """Make a file of a table out of a finished one by renaming; it is on the disk when this returns."""
+        target = self._root / table / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sync_path(source)
+        source.replace(target)
+        sync_path(target.parent)
+
+    def room(self, otherwise: Path) -> Path:  # noqa: ARG002 - the port's
+        """A folder for the files that `put` takes, made and empty, on the tables' own file system."""
+        return _emptied(self._root / ".copying")
+
+    def folder(self, table: str) -> Path:
+        """Where a table is."""
+        return self._root / table
+
+
+def _emptied(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _is_finished(name: str) -> bool:
+    return name[0] != "." and not name.endswith(".tmp") and "#" not in name
 
 
 def _has_entry(log: Path) -> bool:
@@ -159,6 +217,31 @@ class RemoteFiles:
         entry = self._store(table).get(f"_delta_log/{version:020d}.json")
         return table_log.parse_commit(bytes(entry.bytes()))
 
+    def every(self, table: str) -> Iterator[DataFile]:
+        """All objects of a table, its log's first, but for those that writers have not finished."""
+        store = self._store(table)
+        for prefix in ("_delta_log", None):
+            for batch in store.list(prefix):
+                for entry in batch:
+                    path = str(entry["path"])
+                    is_log = path.startswith("_delta_log/")
+                    if is_log == (prefix is not None) and _is_finished(path.rpartition("/")[2]):
+                        yield DataFile(path, int(entry["size"]), entry["last_modified"].timestamp())
+
+    def read(self, table: str, path: str) -> Iterator[bytes]:
+        """The bytes of an object in pieces; FileNotFoundError if there is none."""
+        for piece in self._store(table).get(path).stream(min_chunk_size=_PIECE):
+            yield bytes(piece)
+
+    def put(self, table: str, path: str, source: Path) -> None:
+        """Make an object of a table out of a file, which is removed."""
+        self._store(table).put(path, source)
+        source.unlink()
+
+    def room(self, otherwise: Path) -> Path:
+        """A folder for the files that `put` takes, made and empty."""
+        return _emptied(otherwise)
+
     def _store(self, folder: str) -> Any:
         try:
             from obstore.store import S3Store
@@ -173,6 +256,7 @@ class RemoteFiles:
 
 
 _CLIENT = ("timeout", "connect_timeout")
+_PIECE = 1 << 20  # bytes
 
 
 def logged(table: DeltaTable) -> dict[str, int]:

@@ -53,6 +53,11 @@ class Tables:
             LocalFiles(Path(self._root)) if self._options is None else RemoteFiles(self._root, self._options)
         )
 
+    @property
+    def files(self) -> Files:
+        """The tables' files as they lie there, whatever the logs say of them: for who copies them."""
+        return self._files
+
     def version(self, name: str) -> int | None:
         """The newest version of a table, None where there is no table.
 

@@ -40,3 +40,15 @@ SELECT pg_advisory_xact_lock(hashtextextended('$schema/' || :subject, 0))
 -- name: add_entry
 INSERT INTO $schema.ledger (subject, kind, at, body, identity, chain)
 VALUES (:subject, :kind, :at, :body, :identity, :chain) RETURNING seq
+
+-- name: lock_all
+LOCK TABLE $schema.runs, $schema.events, $schema.ledger, $schema.heads, $schema.cache IN EXCLUSIVE MODE
+
+-- name: number_events
+SELECT setval(pg_get_serial_sequence('$schema.events', 'seq'), max(seq)) FROM $schema.events HAVING max(seq) IS NOT NULL
+
+-- name: number_ledger
+SELECT setval(pg_get_serial_sequence('$schema.ledger', 'seq'), max(seq)) FROM $schema.ledger HAVING max(seq) IS NOT NULL
+
+-- name: number_cache
+SELECT setval(pg_get_serial_sequence('$schema.cache', 'seq'), max(seq)) FROM $schema.cache HAVING max(seq) IS NOT NULL

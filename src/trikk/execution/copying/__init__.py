@@ -1,0 +1,1 @@
+"""Copying a project, with all that its runs made, from one place of storage to another."""
