@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from trikk.quality import quality_gate
     from trikk.reports import Report
     from trikk.steps import athena, dynamodb, notebook, redshift, s3, script, sql, write_dynamodb, write_sql
+    from trikk.steps.secrets import secret
     from trikk.tracking import log_artifact, log_figure, log_metric, log_metrics, log_param
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "log_param",
     "log_figure",
     "log_artifact",
+    "secret",
     "Monitor",
     "Metric",
     "Slice",
@@ -101,6 +103,7 @@ __getattr__, __dir__ = lazy_names(
         "publishing": "publish",
         "quality": "quality_gate",
         "reports": "Report",
+        "steps.secrets": "secret",
         "steps": "athena dynamodb notebook redshift s3 script sql write_dynamodb write_sql",
         "tracking": "log_artifact log_figure log_metric log_metrics log_param",
     },

@@ -38,6 +38,9 @@
     gb_hour = 0.005                    # 10**9 bytes of memory
     gpu_hour = 1.2                     # one accelerator
 
+    [secrets]                          # where they are beside the environment: see trikk.core.network
+    folder = "/run/secrets"
+
     [telemetry]                        # traces of runs; OTEL_EXPORTER_OTLP_ENDPOINT and its like come first
     endpoint = "http://localhost:4318" # of an OpenTelemetry collector, OTLP over HTTP
     service = "city"                   # what the project is called there; its name if not given
@@ -55,7 +58,8 @@
     from = "mqtt://broker/plant/+/readings"
     table = "readings"
 
-Secrets never stand in it, and one that does is refused: `${NAME}` in an address is read from the environment.
+Secrets never stand in it, and one that does is refused: `${NAME}` in an address is read from the environment,
+or from the places of `[secrets]`.
 """
 
 from __future__ import annotations
@@ -75,6 +79,7 @@ from trikk.core.durations import bytes_of, seconds
 from trikk.core.errors import ProjectError, UsageError
 from trikk.core.names import check_name
 from trikk.core.network.addresses import fill, refuse_secrets, texts_in, web_address
+from trikk.core.network.secret_places import SecretPlaces, use_places
 from trikk.core.zones import zone_of
 
 FILE = "trikk.toml"
@@ -111,12 +116,18 @@ _KEYS = {
     "telemetry",
     "logs",
     "streams",
+    "secrets",
 }
+_SECTIONS = (
+    *("alerts", "reports", "costs", "triggers", "server", "pools", "telemetry", "logs", "streams"),
+    *("secrets",),
+)
 _STORAGE = {"artifacts", "tables", "journal", "keep"}
 _TRACKING = {"mlflow"}
 _LEAST_LOOK = 1.0  # seconds
 _SERVER = {"slots", "memory", "look", "heartbeat"}
 _TELEMETRY = {"endpoint", "service", "cloudwatch", "dogstatsd"}
+_SECRETS = {"folder", "file", "aws"}
 _PRICES = ("core_hour", "gb_hour", "gpu_hour")
 
 
@@ -155,6 +166,7 @@ class Settings:
     telemetry: dict[str, str] = field(default_factory=dict, hash=False)
     log_format: LogFormat = LogFormat.TEXT
     streams: dict[str, Any] = field(default_factory=dict, hash=False)
+    secrets: SecretPlaces = field(default_factory=SecretPlaces)
 
     @property
     def tracking_server(self) -> str:
@@ -248,7 +260,7 @@ def load_settings(root: Path, *, stored: bool = False) -> Settings:
             storage["keep"] = seconds(storage["keep"], what="storage.keep")
     tracking = data.get("tracking", {})
     _check_tracking(file, tracking)
-    for section in ("alerts", "reports", "costs", "triggers", "server", "pools", "telemetry", "logs", "streams"):
+    for section in _SECTIONS:
         if not isinstance(data.get(section, {}), dict):
             mend = f"write [{section}], and its settings below it"
             raise ProjectError(f"{section} must be a section", where=str(file), next=mend)
@@ -264,11 +276,14 @@ def load_settings(root: Path, *, stored: bool = False) -> Settings:
     kept = ("isolation", "max_parallel", "alerts", "reports", "costs", "triggers", "pools", "telemetry", "streams")
     rest: dict[str, Any] = {k: data[k] for k in kept if k in data}
     rest["server"] = _server(file, data.get("server", {}))
+    rest["secrets"] = _secret_places(file, data.get("secrets", {}))
     rest["log_format"] = _log_format(file, data.get("logs", {}))
     environment = os.environ.get("TRIKK_ENVIRONMENT") or data.get("environment", "main")
     rest["timezone"] = _zone(data.get("timezone", "UTC"), file)
     rest["environment"] = check_name("environment", environment, where=str(file))
-    return Settings(root=root, name=data.get("name", root.name), **lists, **rest, **storage, **tracking)
+    settings = Settings(root=root, name=data.get("name", root.name), **lists, **rest, **storage, **tracking)
+    use_places(settings.secrets)
+    return settings
 
 
 def _refuse_secrets(file: Path, data: Mapping[str, Any]) -> None:
@@ -343,6 +358,29 @@ def _log_format(file: Path, logs: Mapping[str, Any]) -> LogFormat:
         return LogFormat(given)
     except ValueError:
         raise ProjectError(f"logs.format = {given!r}", where=str(file), next='use "text" or "json"') from None
+
+
+def _secret_places(file: Path, secrets: Mapping[str, Any]) -> SecretPlaces:
+    """Where secrets are, as paths. Nothing is looked at yet: a command that needs none has none to find."""
+    if unknown := sorted(set(secrets) - _SECRETS):
+        known = ", ".join(sorted(_SECRETS))
+        raise ProjectError(f"unknown setting 'secrets.{unknown[0]}'", where=str(file), next=f"there are: {known}")
+    for key, value in secrets.items():
+        if not isinstance(value, str) or "\0" in value or (not value and key != "aws"):
+            example = {"folder": "/run/secrets", "file": "~/.config/city.secrets", "aws": "city/"}[key]
+            raise ProjectError(f"secrets.{key} is no text", where=str(file), next=f'write {key} = "{example}"')
+    root = file.parent
+    folder, lines = (
+        Path(os.path.normpath(root / Path(secrets[key]).expanduser())) if key in secrets else None
+        for key in ("folder", "file")
+    )
+    for path in filter(None, (folder, lines)):
+        if path.is_relative_to(os.path.normpath(root)):
+            problem = (
+                f"the secrets in {path} lie in the project's folder, whose files become part of each run's code"
+            )
+            raise ProjectError(problem, where=str(file), next="keep them elsewhere: ~/.config, /run/secrets")
+    return SecretPlaces(folder, lines, secrets.get("aws"))
 
 
 def _check_telemetry(file: Path, telemetry: Mapping[str, Any]) -> None:

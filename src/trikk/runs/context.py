@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
+from trikk.core.network.masking import hide_within
 from trikk.core.values import JSON
 
 if TYPE_CHECKING:
@@ -85,19 +86,21 @@ class StepContext:
 
         Args:
             kind: such as "metric.logged".
-            body: JSON; step, item and attempt are added.
+            body: JSON; step, item and attempt are added, and secrets that the step has asked for masked.
 
         Raises:
             JournalError: if the journal can't be written.
             UsageError: if the body is not JSON.
         """
         about: dict[str, JSON] = {"step": self.step, "item": self.item, "attempt": self.attempt}
-        self.journal.append(self.recorded_in, kind, {**about, **body}, at=time.time())
+        self.journal.append(self.recorded_in, kind, {**about, **hide_within(body)}, at=time.time())
 
     def record_many(self, events: Sequence[tuple[str, Mapping[str, JSON]]]) -> None:
         """Append several events in one transaction; as `record`."""
         about: dict[str, JSON] = {"step": self.step, "item": self.item, "attempt": self.attempt}
-        pairs: list[tuple[str, dict[str, JSON]]] = [(kind, {**about, **body}) for kind, body in events]
+        pairs: list[tuple[str, dict[str, JSON]]] = [
+            (kind, {**about, **hide_within(body)}) for kind, body in events
+        ]
         self.journal.append_many(self.recorded_in, pairs, at=time.time())
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from trikk.core.digests import digest_bytes, digest_file
 from trikk.core.errors import CodecError, TrikkError, UsageError
+from trikk.core.network.masking import refuse_in
 from trikk.core.values import JSON, decode, encode
 from trikk.storage import frames
 from trikk.storage.artifact import Artifact
@@ -52,6 +53,7 @@ class Artifacts:
 
         Raises:
             CodecError: if the value, or one inside it, can't be stored.
+            UsageError: if a secret that was asked for stands in its bytes.
             StorageError: if the store is full or can't be written.
         """
         try:
@@ -228,6 +230,10 @@ class Artifacts:
         path = self._new_path(".json")
         try:
             path.write_bytes(data)
+            refuse_in(path)
+        except UsageError:
+            path.unlink()
+            raise
         except OSError as error:
             path.unlink(missing_ok=True)
             raise storage_error(error, str(path.parent)) from error
@@ -243,6 +249,7 @@ class Artifacts:
         path = self._new_path(codec.suffix)
         try:
             summary = dump(path)
+            refuse_in(path)
             digest = digest_file(path)
             size = path.stat().st_size
             self.store.add(path, digest)

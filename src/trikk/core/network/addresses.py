@@ -12,9 +12,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from trikk.core.errors import UsageError
+from trikk.core.network.masking import hide_values
+from trikk.core.network.secret_places import KnownValues, missing
 
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 BY_REFERENCE = "put it into the environment, and write ${NAME} in its place"
@@ -83,11 +85,7 @@ class Filled:
 
         A driver may repeat either as it stands in the address, encoded, or decoded.
         """
-        secrets = (*self.values.values(), _password(self.text))
-        forms = {form for secret in secrets for form in (secret, quote(secret, safe=""), unquote(secret))}
-        for secret in sorted(filter(None, forms), key=len, reverse=True):
-            text = text.replace(secret, "***")
-        return text
+        return hide_values(text, [*self.values.values(), _password(self.text)])
 
 
 def fill(
@@ -98,11 +96,13 @@ def fill(
     plain: tuple[str, ...] = (),
     empty: bool = False,
 ) -> Filled:
-    """Put the environment's values in the place of `${NAME}`, encoded where they become part of a URL.
+    """Put values in the place of `${NAME}`, encoded where they become part of a URL.
+
+    They come from the environment, or from the places of `trikk.core.network.secret_places`.
 
     Args:
         written: the address. One that is a single reference is the variable's value, as it is.
-        environment: the variables; those of the process if not given.
+        environment: the variables; those of the process, and its secrets, if not given.
         where: what an error names as the place; the address as it is written if not given.
         plain: schemes whose rest is taken as it is, beside those that are known.
         empty: whether a variable may be empty.
@@ -110,12 +110,14 @@ def fill(
     Raises:
         UsageError: if a variable is not set, or can't stand where it does. No value is repeated.
     """
-    known = os.environ if environment is None else environment
+    known = KnownValues() if environment is None else environment
     place, names = where or written, REFERENCE.findall(written)
+    values: dict[str, str] = {}
     for name in names:
-        if name not in known or not (known[name] or empty):
-            raise UsageError(f"the environment variable {name} is not set", where=place, next=f"export {name}=...")
-    values = {name: known[name] for name in names}
+        value = known.get(name)
+        if value is None or not (value or empty):
+            raise missing(name, place)
+        values[name] = value
     if REFERENCE.fullmatch(written):
         _check_whole(values[names[0]], names[0], place)
         return Filled(values[names[0]], written, values)

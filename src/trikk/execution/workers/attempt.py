@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import PermanentError, TrikkError
+from trikk.core.network.masking import hide
 from trikk.core.values import JSON, decode
 from trikk.execution.code.loading import Loaded
 from trikk.execution.step_messages import StepCall, StepResult, failure
@@ -118,7 +119,9 @@ def _call(
     except BaseException as error:  # a library's panic, too
         raise _Failed(raised("raised", _cause(error, call, place), call, place)) from error
     ready_made = step.function.__module__.partition(".")[0] == __name__.partition(".")[0]
-    note = context.notes[-1] if context.notes and ready_made else ""  # of an author's own step its result is shown
+    note = (
+        hide(context.notes[-1]) if context.notes and ready_made else ""
+    )  # of an author's own step its result is shown
     return _store(value, call, step, place), note
 
 
@@ -304,9 +307,9 @@ def raised(kind: str, error: BaseException, call: StepCall, place: Workplace, pr
     """The failure that an exception is, of a kind as in `StepResult.error`; `prefix` goes before its text."""
     return failure(
         kind,
-        prefix + text_of(error),
+        hide(prefix + text_of(error)),
         type=class_of(error),
-        traceback=own_traceback(error, place.loaded.folder),
+        traceback=hide(own_traceback(error, place.loaded.folder)),
         retryable=_retryable(error, call.on),
         where=own_line(error, place.loaded.folder) or _called_at(call, place),
     )

@@ -12,6 +12,7 @@ from typing import NoReturn
 from msgspec import structs
 
 from trikk.core.logs import log_as, log_to_stderr
+from trikk.core.network.masking import mask_file
 from trikk.core.settings import Settings, load_settings
 from trikk.execution.code.loading import Loaded, load
 from trikk.execution.step_messages import StepCall, StepResult, failure
@@ -63,8 +64,19 @@ def work(call: StepCall, root: Path, place: Workplace, pipe: int) -> NoReturn:
     flush_authors_spans()
     if has_children():
         end_children()  # before the step counts as over: what it has left behind writes no more
+    if call.log:
+        _mask(Path(call.log))
     _answer(pipe, result)
     finish(0)
+
+
+def _mask(log: Path) -> None:
+    """Mask in the log what did not come by Python's streams, as what programs of the step's have printed."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    with contextlib.suppress(OSError):  # clean-up may have taken it
+        mask_file(log)
 
 
 def _about(call: StepCall, place: Workplace) -> dict[str, object]:

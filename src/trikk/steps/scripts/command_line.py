@@ -52,15 +52,24 @@ def _is_referred(value: str) -> bool:
     return bare != value and ("/" in bare or _SCHEME.fullmatch(bare) is not None)
 
 
-def environment_of(env: Mapping[str, object], known: Mapping[str, str]) -> dict[str, str]:
+def environment_of(
+    env: Mapping[str, object], known: Mapping[str, str], secrets: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """The variables of a program: all that are known, and those that are given, filled in as `fill` does.
+
+    Args:
+        env: those that are given.
+        known: those that it has in any case.
+        secrets: the values of references in `env`; `known` if not given.
 
     Raises:
         UsageError: as `check_environment`, and if a variable that one refers to is not set.
     """
     check_environment(env)
     texts = {name: word(given) for name, given in env.items()}
-    return {**known, **{n: fill(text, known, where=f"env[{n!r}]", empty=True).text for n, text in texts.items()}}
+    values = known if secrets is None else secrets
+    filled = {name: fill(text, values, where=f"env[{name!r}]", empty=True).text for name, text in texts.items()}
+    return {**known, **filled}
 
 
 def word(value: object) -> str:

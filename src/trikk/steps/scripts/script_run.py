@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from trikk.core.errors import ProgramFailed, UsageError
+from trikk.core.network.secret_places import KnownValues
 from trikk.execution.workers.descendants import die_with_parent
 from trikk.steps.scripts.command_line import environment_of, interpreter, word
 from trikk.steps.scripts.workfolder import (
@@ -49,7 +50,7 @@ def run_script(
         ProgramFailed: if it ends with another code than 0.
         StorageError: if it has not written an output, or one that can't be read.
     """
-    variables = environment_of(env, os.environ)
+    variables = environment_of(env, os.environ, KnownValues())
     words, label = _words(command, {*inputs, *outputs}, variables)
     with work_folder() as folder:
         put_inputs(folder, inputs)
