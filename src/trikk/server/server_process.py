@@ -80,9 +80,10 @@ class _Server:
         self._guard = Guard(project.journal, project.settings.environment, options, site.clock)
         self._certificate = options.certificate()
         self._guard.begin()  # before any process is started
+        sinks = metric_sinks(project.settings)
         parts = parts_of(site, triggers=options.triggers)
         metrics = ServerMetrics(site)
-        parts.append(MetricsPart(site, metrics, metric_sinks(project.settings)))
+        parts.append(MetricsPart(site, metrics, sinks))
         self._begun = [part.begun for part in parts if isinstance(part, SourcesPart)]
         self._parts = Parts(site, parts, partial(tell_of, site))
         self._doors = Doors(site, self._parts, EventStreams(site.project), metrics)
