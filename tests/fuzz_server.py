@@ -103,7 +103,10 @@ def fuzz(server: RunningServer, folder: Path, seconds: int, *options: str) -> su
 
 
 def _settings(names: dict[str, list[Any]]) -> str:
-    """Names that there are; and that a run's parameters, which the description can't know, may be wrong (422)."""
+    """Names that there are; and that any route may refuse what fits its schema (`_ACCEPTED`).
+
+    No schema knows a pipeline's parameters, or that a period ends after it begins (422).
+    """
     lines = ["[checks.positive_data_acceptance]", f"expected-statuses = {json.dumps(_ACCEPTED)}"]
     for parameter, values in names.items():
         lines += [f'[dictionaries."{parameter}"]', f"values = {json.dumps(values)}"]

@@ -318,6 +318,39 @@ def test_a_message_that_was_set_aside_is_told_for_an_hour(world: World) -> None:
     assert world.changes() == ["orders.set_aside resolved"]
 
 
+def test_what_comes_again_on_the_same_day_is_told_again(world: World) -> None:
+    journal, trigger = world.project.journal, Cron("* * * * *", name="often")
+    triggers = {"often": Declared("nightly", trigger, "")}
+    memory = Memory(journal, "often", "")
+
+    def go_wrong(number: int) -> None:
+        world.now += timedelta(minutes=3)
+        for _ in range(2):
+            assert note_absence(journal, journal.servers(), triggers, world.at, lambda _: None) == {"often": 3}
+        trigger_standing.adopt(journal, triggers["often"], world.now)
+        memory.set_aside(f"orders/0/{number}@5", "it is no text", {}, world.at)
+        world.beat(says={"code": {"what": f"no module m{number}", "where": "", "next": "", "since": world.at}})
+
+    def told() -> list[str]:
+        return sorted(change.removesuffix(" opened") for change in world.changes() if change.endswith(" opened"))
+
+    world.adopt(trigger)
+    world.beat()
+    causes = ["_absence.away", "_project.code", "often.set_aside"]
+    go_wrong(1)
+    assert told() == causes
+    world.now += timedelta(hours=1)
+    world.beat(says={})
+    assert sorted(change for change in world.changes() if "came" not in change) == [
+        f"{c} resolved" for c in causes
+    ]
+    go_wrong(2)
+    assert told() == [], "it has only just been told"
+    world.now += timedelta(minutes=30)
+    world.beat()
+    assert told() == causes, "nothing that lasts or was lost is passed over"
+
+
 def test_they_can_be_changed_named_and_left_out(tmp_path: Path) -> None:
     rules = [
         {"name": "slow", "kind": "waits longer than", "longer_than": "2h", "pipeline": "nightly"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 from trikk.server.http.openapi import description
 from trikk.server.http.route_table import ROUTES
@@ -31,6 +32,12 @@ def test_every_route_is_described_and_every_reference_leads_somewhere() -> None:
         place = DOCUMENT
         for name in reference.split("/"):
             place = place[name]
+
+
+def test_the_page_on_the_server_names_each_route() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "server.md").read_text()
+    names = {f"/{part}" for route in ROUTES for part in route.path.split("/") if part and part[0] != "{"}
+    assert {name for name in names if not re.search(rf"{name}\b", page)} == set()
 
 
 def test_header_fields_queries_and_streams_are_described() -> None:

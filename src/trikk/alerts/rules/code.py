@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from trikk.alerts.rules.rule import Kind, Point, Reading, Rule, Scene
+from trikk.alerts.rules.rule import SOON, Kind, Point, Reading, Rule, Scene
 from trikk.alerts.rules.serving.server_rules import code_trouble
 from trikk.core.digests import digest_json
 
@@ -17,6 +17,7 @@ class CodeRule(Rule, frozen=True, kw_only=True):
     """Bad is code that can't be loaded."""
 
     kind: ClassVar[Kind] = Kind.CODE
+    cooldown: float = SOON
 
     def subjects(self, scene: Scene) -> Sequence[str]:  # noqa: ARG002 - whatever there is
         """The project."""

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from trikk.runs.journals.server_beats import Server
 
 DAY = 86400.0
+SOON = 1800.0
+"""The cool-down of rules on servers and code, in seconds.
+
+Some show for an hour what is over: with a longer one, what comes again within it would never be told.
+"""
 _ABOUT = ("monitor", "pipeline", "table", "trigger")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-from trikk.alerts.rules.rule import Kind, Point, Reading, Rule, Scene, Severity
+from trikk.alerts.rules.rule import SOON, Kind, Point, Reading, Rule, Scene, Severity
 from trikk.alerts.rules.serving.served import is_served
 from trikk.alerts.rules.serving.stream_rules import STREAM
 from trikk.core.clock import iso
@@ -36,6 +36,10 @@ class AwayRule(Rule, frozen=True, kw_only=True):
     """Bad is a server that has gone without leaving, and a time in which triggers came due and none was there."""
 
     kind: ClassVar[Kind] = Kind.AWAY
+    # Badness is how many servers are missed, or when the time without any was over: more of it is told again.
+    clearly_worse: ClassVar[float] = 1.0
+    worse: ClassVar[str] = "since the last message"
+    cooldown: float = SOON
 
     def subjects(self, scene: Scene) -> Sequence[str]:
         """Servers, and times without any."""
@@ -58,7 +62,9 @@ class AwayRule(Rule, frozen=True, kw_only=True):
         first, last = lost[0].at, max(server.at for server in lost)
         facts: dict[str, JSON] = {"away": names, "there": ", ".join(map(_named, there)) or "none"}
         text = f"{names}, {'is' if len(lost) == 1 else 'are'} away; {left}"
-        point = Point(digest_json([server.id for server in lost])[:12], first, last, True, text, 1.0, facts)
+        point = Point(
+            digest_json([server.id for server in lost])[:12], first, last, True, text, float(len(lost)), facts
+        )
         return [Reading(self, SERVERS, "a server is away", (point,))]
 
     def _absence(self, scene: Scene) -> list[Reading]:
@@ -74,7 +80,7 @@ class AwayRule(Rule, frozen=True, kw_only=True):
         text = f"no server was there {span}; due in that time: {due}" if bad else "a server is there again"
         at = entry.at if bad else entry.at + _SHOWN_FOR
         facts: dict[str, JSON] = {"away": span, "due": due}
-        point = Point(iso(body["until"]), body["since"], at, bad, text, float(bad), facts)
+        point = Point(iso(body["until"]), body["since"], at, bad, text, bad * entry.at, facts)
         return [Reading(self, ABSENCE, "no server was there", (point,))]
 
     def commands(self, subject: str, point: Point | None, go_on: str = "") -> list[str]:  # noqa: ARG002
@@ -87,6 +93,7 @@ class TroubleRule(Rule, frozen=True, kw_only=True):
 
     kind: ClassVar[Kind] = Kind.TROUBLE
     severity: Severity = Severity.ALARM
+    cooldown: float = SOON
 
     def subjects(self, scene: Scene) -> Sequence[str]:
         """The servers' parts, and each trigger and stream of which a server speaks or spoke."""
@@ -130,6 +137,7 @@ class SetAsideRule(Rule, frozen=True, kw_only=True):
     clearly_worse: ClassVar[float] = 1.0
     worse: ClassVar[str] = "set aside since the last message"
     severity: Severity = Severity.WARNING
+    cooldown: float = SOON
 
     def subjects(self, scene: Scene) -> Sequence[str]:
         """Each trigger and stream, since only what waits for messages ever has any."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
 
-from trikk.alerts.rules.rule import Kind, Point, Reading, Rule, Scene, Severity
+from trikk.alerts.rules.rule import SOON, Kind, Point, Reading, Rule, Scene, Severity
 from trikk.alerts.rules.runs import PipelineRule, asking, point_of, recent
 from trikk.alerts.rules.serving.served import is_served
 from trikk.core.durations import lasting, show_seconds
@@ -35,6 +35,7 @@ class TickRule(Rule, frozen=True, kw_only=True):
     kind: ClassVar[Kind] = Kind.TICK
     about: ClassVar[str] = "trigger"
 
+    cooldown: float = SOON
     trigger: str = ""
     budget: float = 300.0  # seconds that the record may be late
 
