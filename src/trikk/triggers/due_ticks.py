@@ -64,12 +64,21 @@ class Miss:
     why: str
 
 
-Decision = Start | Skip | Miss
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Moments stay due: each is to have its run, and there is no room for one now.
+
+    Attributes:
+        why: in a sentence.
+    """
+
+    why: str
 
 
-def due(
-    declared: Declared, state: TriggerState, now: datetime, unfinished: int = 0, *, is_full: bool = False
-) -> list[Decision]:
+Decision = Start | Skip | Miss | Wait
+
+
+def due(declared: Declared, state: TriggerState, now: datetime, unfinished: int = 0) -> list[Decision]:
     """What is to be done by the clock, in order; nothing for a trigger that waits for events.
 
     Args:
@@ -77,7 +86,6 @@ def due(
         state: what was decided.
         now: the time, with its zone.
         unfinished: how many of its runs are not over.
-        is_full: whether `QUEUED_AT_MOST` of its runs wait.
     """
     trigger, state = declared.trigger, state.at(now)
     if state.paused or not isinstance(trigger, ClockTrigger):
@@ -92,8 +100,23 @@ def due(
         decisions.append(missed)
     for tick in () if late else newest:
         event = Event(id=tick_text(tick), kind=trigger.kind, at=tick)
-        decisions.append(Skip(event.id, FULL) if is_full else by_event(declared, state, event, unfinished))
+        decisions.append(by_event(declared, state, event, unfinished))
     return decisions
+
+
+def within(room: int, declared: Declared, decisions: list[Decision]) -> list[Decision]:
+    """What can be done of what is due, in order, as long as so many more of the trigger's runs may wait.
+
+    What there is no room for is skipped; with `missed="all"` it waits, since each moment is to have its run. Then
+    the oldest come first, and of more than `at_most` that wait, the older ones are missed.
+    """
+    starts = sum(isinstance(decision, Start) for decision in decisions)
+    if starts <= room:
+        return decisions
+    trigger = declared.trigger
+    if isinstance(trigger, ClockTrigger) and trigger.missed is Missed.ALL:  # its starts are its last decisions
+        return [*decisions[: len(decisions) - starts + room], Wait(FULL)]
+    return [Skip(each.event.id, FULL) if isinstance(each, Start) else each for each in decisions]
 
 
 def by_event(declared: Declared, state: TriggerState, event: Event, unfinished: int = 0) -> Start | Skip:

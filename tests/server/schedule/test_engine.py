@@ -124,6 +124,32 @@ def test_what_comes_while_too_many_runs_wait_stays_where_it_is(monkeypatch: pyte
     assert not by_hand(project, engine, FOUR, None).waits, "who asks by hand is not put off"
 
 
+def test_moments_that_are_all_to_have_runs_wait_for_room_in_the_queue(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(trigger_actions, "QUEUED_AT_MOST", 3)
+    project = project_of()
+    engine = engine_of(project, START, t=Cron("0 4 * * *", missed="all", at_most=5), any=FileArrived("inbox/*"))
+    for number in range(3):  # those of another trigger do not count
+        engine.deliver("any", happened(number), START.timestamp())
+    now = FOUR + 7 * DAY
+    assert look(engine, now) == 5
+    assert ticks_of(project) == [f"2026-03-0{day}T04:00:00+00:00" for day in (4, 5, 6)]
+    for later in range(1, 3):  # a full queue is looked at again, and nothing is lost or written meanwhile
+        look(engine, now + later * timedelta(seconds=5))
+    assert kinds_of(project) == ["trigger.adopted", "ticks.missed", *["tick.started"] * 3]
+    assert engine.trouble["t"] in caplog.text
+    assert caplog.text.count("wait already") == 1
+    ends(project, rows_of(project)[0].id)
+    look(engine, now + timedelta(seconds=15))
+    assert len(ticks_of(project)) == 4
+    for row in rows_of(project)[1:]:
+        ends(project, row.id)
+    look(engine, now + timedelta(seconds=20))
+    assert ticks_of(project)[3:] == ["2026-03-07T04:00:00+00:00", "2026-03-08T04:00:00+00:00"]
+    assert engine.trouble == {}
+
+
 def test_a_run_that_was_started_by_hand_before_its_moment_is_its_run() -> None:
     project = project_of()
     engine = engine_of(project, START, t=DAILY)

@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[3]
 @pytest.mark.parametrize("journal", ["sqlite", "postgres"])
 def test_each_tick_has_one_run_whoever_is_killed_when(request: pytest.FixtureRequest, journal: str) -> None:
     location = journal if journal == "sqlite" else request.getfixturevalue("postgres_location")
-    command = [sys.executable, "-m", "tests.crash_triggers", "--ticks=100", "--seed=13", "--journal", location]
+    numbers = ["--ticks=100", "--queue=10", "--seed=13"]
+    command = [sys.executable, "-m", "tests.crash_triggers", *numbers, "--journal", location]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)

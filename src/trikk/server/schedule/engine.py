@@ -29,7 +29,7 @@ _LONGEST_PAUSE = 5.0
 _AT_ONCE = 1000
 """Moments that one turn decides, so that none takes longer than some seconds."""
 _AFTER_TROUBLE = timedelta(seconds=5)
-"""How long until a trigger is looked at again that could not be decided."""
+"""How long until a trigger is looked at again that could not be decided, or waits for room in the queue."""
 
 
 class Engine:
@@ -95,15 +95,17 @@ class Engine:
         while left > 0 and (declared := self._take_due(moment)) is not None:
             again = moment  # what is due stays due, whatever goes wrong
             try:
-                decided = self._decide(declared, moment, left)
-                left -= max(1, decided)
-                if left > 0:
+                fired = self._decide(declared, moment, left)
+                left -= max(1, len(fired))
+                if fired and fired[-1].waits:
+                    again = moment + _AFTER_TROUBLE
+                elif left > 0:
                     again = next_tick(declared, None, moment) or datetime.max.replace(tzinfo=UTC)
             except JournalError:
                 raise  # nobody else's turn would go better
             except TrikkError as error:
                 again = moment + _AFTER_TROUBLE
-                self._tell(declared.name, error)
+                self._tell(declared.name, error.what, str(error))
             except BaseException:
                 again = moment + _AFTER_TROUBLE
                 raise
@@ -151,15 +153,18 @@ class Engine:
                 return None
             return self.declared[heapq.heappop(self._heap)[1]]
 
-    def _decide(self, declared: Declared, moment: datetime, at_most: int) -> int:
+    def _decide(self, declared: Declared, moment: datetime, at_most: int) -> list[Fired]:
         fired = actions.decide_due(self._project, declared, self._graph(declared), moment, at_most)
-        self.trouble.pop(declared.name, None)
+        if fired and fired[-1].waits:
+            self._tell(declared.name, fired[-1].why, fired[-1].why)
+        else:
+            self.trouble.pop(declared.name, None)
         with_runs = [each for each in fired if each.run]
         for each in with_runs:
             self._log_queued(declared, each)
         if with_runs:
             self._on_queued()
-        return len(fired)
+        return fired
 
     def _log_queued(self, declared: Declared, fired: Fired) -> None:
         _log.info("trigger %s has queued run %s of %s", declared.name, fired.run, declared.pipeline)
@@ -169,10 +174,10 @@ class Engine:
             raise UnknownName("pipeline", declared.pipeline, self._graphs)
         return self._graphs[declared.pipeline]
 
-    def _tell(self, trigger: str, error: TrikkError) -> None:
-        if self.trouble.get(trigger) != error.what:  # once, not at each look
-            _log.warning("trigger %s could not be decided: %s", trigger, error)
-        self.trouble[trigger] = error.what
+    def _tell(self, trigger: str, why: str, text: str) -> None:
+        if self.trouble.get(trigger) != why:  # once, not at each look
+            _log.warning("trigger %s could not be decided: %s", trigger, text)
+        self.trouble[trigger] = why
 
 
 def _moment(now: float) -> datetime:

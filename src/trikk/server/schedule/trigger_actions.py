@@ -29,7 +29,7 @@ from trikk.server.schedule.trigger_standing import Standing, add_after, as_it_co
 from trikk.triggers.clock_triggers import ClockTrigger
 from trikk.triggers.declaration import Overlap
 from trikk.triggers.declared import Declared
-from trikk.triggers.due_ticks import FULL, QUEUED_AT_MOST, Decision, Miss, Skip, Start, by_event, due
+from trikk.triggers.due_ticks import FULL, QUEUED_AT_MOST, Decision, Miss, Skip, Start, Wait, by_event, due, within
 from trikk.triggers.trigger_state import TriggerEntry, TriggerState, body_of, subject_of, tick_text
 
 _CANCEL_WAIT = 0.01  # seconds: long enough for one try, and no wait for a driver that has it
@@ -67,19 +67,21 @@ def decide_due(project: Project, declared: Declared, graph: Graph, now: datetime
         at_most: how many moments are decided; what is left over is due at once.
 
     Returns:
-        What became of each moment that this call has decided, but for those that were missed.
+        What became of each moment that this call has decided, but for those that were missed; the last one `waits`
+        if there are more that stay due, as the queue is full.
     """
     all_fired: list[Fired] = []
-    while (room := at_most - len(all_fired)) > 0:
+    while (left := at_most - len(all_fired)) > 0:
         standing = standing_of(project.journal, declared.name, now)
         if standing is None or counts_otherwise(standing, declared, now):
             break
         unfinished = _unfinished(project, declared, standing)
-        decisions = due(declared, standing.state, now, unfinished, is_full=_is_full(project, declared))
+        decisions = due(declared, standing.state, now, unfinished)[:left]
+        is_all = len(decisions) < left
         try:
-            for decision in decisions[:room]:
+            for decision in within(_room(project, declared, len(decisions)), declared, decisions):
                 all_fired += _carry_out(project, declared, graph, standing, decision, now)
-            if len(decisions) <= room:
+            if is_all or any(fired.waits for fired in all_fired[-1:]):
                 break
         except Conflict:
             continue
@@ -108,7 +110,7 @@ def give_event(project: Project, declared: Declared, graph: Graph, event: Event,
             return Fired(waits=True, why="by the release that counts, the trigger is another")
         if standing.state.paused:
             return Fired(waits=True, why="the trigger is paused")
-        if _is_full(project, declared):
+        if _room(project, declared, 1) == 0:
             return Fired(waits=True, why=FULL)
         unfinished = _unfinished(project, declared, standing)
         decision: Decision = by_event(declared, standing.state, event, unfinished)
@@ -165,6 +167,8 @@ def _carry_out(
 ) -> list[Fired]:
     """Carry out a decision, and bring `standing` up to date; Conflict if somebody else has written meanwhile."""
     state, journal = standing.state, project.journal
+    if isinstance(decision, Wait):
+        return [Fired(waits=True, why=decision.why)]
     if isinstance(decision, Miss):
         moved = state.moved(tick_text(decision.last))
         body = body_of(moved, first=tick_text(decision.first), last=tick_text(decision.last))
@@ -251,16 +255,16 @@ def _unfinished(project: Project, declared: Declared, standing: Standing) -> int
     return len(standing.state.unfinished)
 
 
-def _is_full(project: Project, declared: Declared) -> bool:
-    """Whether as many of its runs wait as may, of a trigger that has others beside one that is not over."""
+def _room(project: Project, declared: Declared, wanted: int) -> int:
+    """How many of the runs that are wanted may wait, beside those of the trigger that do."""
     journal, pipeline, queued = project.journal, declared.pipeline, RunStatus.QUEUED
-    # The pipeline's first: they are counted without being read, and are seldom as many.
     if declared.trigger.overlap in (Overlap.SKIP, Overlap.CANCEL):
-        return False
-    if journal.count(pipeline=pipeline, state=queued) < QUEUED_AT_MOST:
-        return False
+        return wanted
+    # The pipeline's first: they are counted without being read, and are seldom as many.
+    if journal.count(pipeline=pipeline, state=queued) + wanted <= QUEUED_AT_MOST:
+        return wanted
     names = [row.origin.get("trigger") for row in journal.runs(pipeline=pipeline, state=queued, limit=None)]
-    return names.count(declared.name) >= QUEUED_AT_MOST
+    return min(wanted, max(0, QUEUED_AT_MOST - names.count(declared.name)))
 
 
 def _is_unfinished(project: Project, run: str) -> bool:
