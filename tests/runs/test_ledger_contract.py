@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -133,23 +131,6 @@ def test_a_closed_ledger_says_so(journal: Journal):
     journal.close()
     with pytest.raises(JournalError):
         journal.entries("s")
-
-
-def test_a_journal_of_the_first_schema_gets_its_ledger(tmp_path: Path, opened: Callable[[str], Journal]):
-    import sqlite3
-
-    from trikk.runs.journals import sql_text as sqltext
-
-    file = tmp_path / "old.db"
-    with sqlite3.connect(file) as old:
-        old.executescript(sqltext.script("sqlite_1.sql", "main"))
-        old.execute("PRAGMA user_version = 1")
-        old.execute(f"PRAGMA application_id = {0x7472696B}")
-    old.close()
-    journal = opened(str(file))
-    journal.create("r1", "p", {}, at=1.0)
-    journal.add("s", "k", {}, at=1.0)
-    assert journal.check() == []
 
 
 def _race(location: str, name: str, start: object) -> None:
