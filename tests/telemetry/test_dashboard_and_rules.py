@@ -17,6 +17,7 @@ from trikk.telemetry.metrics.metric_table import BY_SAMPLE, METRICS, MetricKind
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 RULES, DASHBOARD = DEPLOY / "prometheus-rules.yaml", DEPLOY / "grafana-dashboard.json"
+FIRING = Path(__file__).parent / "prometheus-rules-test.yaml"
 OF_PROMETHEUS = {"job", "instance"}
 LABEL = re.compile(r"\{\{\s*(?:\$labels\.)?(\w+)\s*\}\}")
 GROWS = {"rate", "increase"}
@@ -84,8 +85,10 @@ def test_the_check_sees_what_is_wrong(wrong: str) -> None:
         check(wrong, "")
 
 
-def test_prometheus_takes_the_rules() -> None:
+@pytest.mark.parametrize("command", [("check", RULES), ("test", FIRING)])
+def test_prometheus_takes_the_rules_and_fires_by_them(command: tuple[str, Path]) -> None:
     if shutil.which("promtool") is None:
-        pytest.skip("promtool is not installed")
-    checked = subprocess.run(["promtool", "check", "rules", str(RULES)], capture_output=True, text=True)
+        pytest.skip("promtool is not there: go install github.com/prometheus/prometheus/cmd/promtool@latest")
+    does, file = command
+    checked = subprocess.run(["promtool", does, "rules", str(file)], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout + checked.stderr
