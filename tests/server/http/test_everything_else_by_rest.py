@@ -37,9 +37,10 @@ def publish(n: int) -> int:
 
 DAILY = Cron("0 4 * * *", timezone="Europe/Oslo", name="daily")
 CALLED = Webhook("orders", secret="${HOOK_SECRET}", former_secret="${OLD_SECRET}", name="orders")
+UNSIGNED = Webhook("bills", secret="${NO_SECRET}", name="bills")
 
 
-@pipeline(triggers=[DAILY, CALLED, FileArrived("inbox/*.csv", name="inbox")])
+@pipeline(triggers=[DAILY, CALLED, UNSIGNED, FileArrived("inbox/*.csv", name="inbox")])
 def nightly(n: int = 1):
     publish(n)
 
@@ -123,7 +124,7 @@ def test_a_run_is_replayed_and_compared(server: RunningServer, added: dict[str, 
 def test_a_trigger_is_shown_fired_and_paused(server: RunningServer, place: ServedProject) -> None:
     listed = server.get("/triggers")["triggers"]
     assert listed == Folder(place.root).good("triggers")
-    assert [row["name"] for row in listed] == ["daily", "orders", "inbox"]
+    assert [row["name"] for row in listed] == ["daily", "orders", "bills", "inbox"]
     tick = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
     run = server.post("/triggers/daily/fire", {"for": tick, "by": "ada"}, 201)
     assert run["origin"]["trigger"] == "daily"
@@ -161,6 +162,11 @@ def test_a_signed_call_starts_one_run(server: RunningServer, place: ServedProjec
     assert call(now, right[:-4] + "AAA=").status_code == 401
     assert call(now - 1, right).status_code == 401
     assert call(now, right, "others").status_code == 401
+    ours_to_mend = call(now, right, "bills")
+    assert (ours_to_mend.status_code, "NO_SECRET" in ours_to_mend.text) == (503, False), (
+        "it is worth calling again"
+    )
+    assert "NO_SECRET is not set" in place.log()
     server.post("/triggers/orders/pause")
     by_hand = server.post("/triggers/orders/fire", {"id": "msg_1", "payload": {"order": 7}}, 200)
     assert by_hand["id"] == first.json()["run"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Annotated, Any
@@ -11,7 +13,7 @@ from msgspec import Meta
 from trikk.access.audit import recorded
 from trikk.access.identity import Identity, IdentityKind, Role
 from trikk.alerts.incidents.book import Book
-from trikk.core.errors import UnknownName, WebhookRefused
+from trikk.core.errors import UnknownName, UsageError, WebhookRefused
 from trikk.core.network.addresses import fill
 from trikk.execution.approvals.decisions import decide
 from trikk.monitoring.figures.monitor_summary import monitor_summary
@@ -43,6 +45,8 @@ from trikk.triggers.declared import trigger_named
 from trikk.triggers.event_triggers import Webhook
 from trikk.triggers.tick_by_hand import end_named, tick_named
 from trikk.web.refused import Refused
+
+_log = logging.getLogger("trikk.server")
 
 
 class FireAs(Given, frozen=True, rename={"tick": "for"}):
@@ -137,9 +141,7 @@ def call_webhook(doors: Doors, call: Call) -> Answer[HookDocument]:
     if name not in hooks:
         raise WebhookRefused(f"there is no webhook {name[:60]!r}")  # and not which ones there are
     (declared, webhook), now = hooks[name], site.clock.now()
-    secrets = [webhook.secret, *([webhook.former_secret] if webhook.former_secret else [])]
-    keys = [read_secret(fill(written, where=declared.where).text, name) for written in secrets]
-    event = verify(call.headers, call.body, keys, now, hook=name)
+    event = verify(call.headers, call.body, _keys(webhook, declared.where), now, hook=name)
     sender, trigger = Identity(name, IdentityKind.WEBHOOK, Role.OPERATOR), {"trigger": declared.name}
     with recorded(site.project.journal, sender, call.address, "call_webhook", trigger, site.clock) as change:
         fired = site.engine.deliver(declared.name, event, now)
@@ -150,6 +152,18 @@ def call_webhook(doors: Doors, call: Call) -> Answer[HookDocument]:
         change.made |= {"run": fired.run} if fired.run else {}
     is_new = bool(fired.run) and not fired.repeated
     return Answer({"run": fired.run or None, "why": fired.why}, 201 if is_new else 200)
+
+
+def _keys(webhook: Webhook, where: str) -> Sequence[bytes]:
+    """What calls may be signed with."""
+    secrets = [webhook.secret, *([webhook.former_secret] if webhook.former_secret else [])]
+    try:
+        return [read_secret(fill(written, where=where).text, webhook.hook) for written in secrets]
+    except UsageError as error:
+        # Ours to mend, and not the caller's, who is to come again and is told nothing of this machine.
+        _log.error("webhook %s takes no calls: %s", webhook.hook, error)
+        next_step = "call again later, with the same id"
+        raise Refused(503, f"webhook {webhook.hook} takes nothing now", next=next_step) from error
 
 
 def pause_trigger(doors: Doors, call: Call) -> Answer[TriggerDetailsDocument]:
