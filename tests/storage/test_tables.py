@@ -162,6 +162,23 @@ def test_a_new_column_that_differs_from_one_that_is_there_in_case_only_is_refuse
     assert rows(tables) == [(1, 0.5)]
 
 
+@pytest.mark.parametrize(
+    ("frame", "why"),
+    [
+        (pl.DataFrame({"part": [{"a": 1, "A": 2}]}), "'a' and 'A' differ only in case"),
+        (pl.DataFrame({"parts": [[{"a": 1, "A": 2}]]}), "'a' and 'A' differ only in case"),
+        (pl.DataFrame({"a\0b": [1]}), "no column can be called"),
+        (pl.DataFrame({"part": [{"a\0b": 1}]}), "no column can be called"),
+    ],
+)
+def test_names_that_would_damage_the_table_or_end_the_process_are_refused(
+    tables: Tables, frame: pl.DataFrame, why: str
+) -> None:
+    with pytest.raises(TableError, match=why):
+        put(tables, "one", frame)
+    assert tables.names() == []
+
+
 def test_columns_that_merged_rows_lack_stay_as_they_are(tables: Tables) -> None:
     put(tables, "1", WIDE)
     correction = pl.DataFrame({"n": [9.5, 3.5], "k": [2, 3], "new": ["x", "y"]})

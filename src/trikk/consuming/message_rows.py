@@ -9,6 +9,7 @@ Whole numbers that are written as 2.0 are whole, as in files; a name that a mess
 from __future__ import annotations
 
 import base64
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -22,10 +23,11 @@ import msgspec
 import polars as pl
 
 from trikk.core.errors import UsageError
-from trikk.storage.ingest.json_lines import Misfit, Shape
+from trikk.storage.ingest.json_lines import DEEPEST, Misfit, Shape
 from trikk.storage.tables.rejected_rows import SCHEMA as REJECTED
 
 _AT_ONCE = 1_000  # messages, of which one that does not fit has all be read one by one
+_NO_NAME = re.compile(r'["\\\x00-\x1f]')  # what msgspec refuses in the name of a field
 _EXACT = 2**53  # where whole numbers stop being exact as Float64
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _BITS = {pl.Int8: 8, pl.Int16: 16, pl.Int32: 32, pl.Int64: 64}
@@ -168,27 +170,52 @@ class RowReader:
         return pl.DataFrame(columns)
 
 
-def inferred_schema(values: Iterable[bytes | None]) -> dict[str, pl.DataType]:
+def inferred_schema(values: Iterable[bytes | None], known: Iterable[str] = ()) -> dict[str, pl.DataType]:
     """The columns of a table that is not there yet, from the first messages for it.
 
     A column has the kind that most of its values have, whole numbers among fractions being fractions; it is of
-    moments or dates if all of its texts are. One without any value is none yet.
+    moments or dates if all of its texts are. One without any value is none yet, and what no table can hold never
+    is: a message with that does not fit, and keeps no other one out.
+
+    Args:
+        values: the messages.
+        known: names of columns that the table has already.
     """
     records = []
     for value in values:
         with suppress(*_UNREADABLE, TypeError):
             records.append(msgspec.json.decode(value))  # type: ignore[arg-type]
-    return schema_of_records(records)
+    return schema_of_records(records, known)
 
 
-def schema_of_records(records: Iterable[Any]) -> dict[str, pl.DataType]:
+def schema_of_records(records: Iterable[Any], known: Iterable[str] = ()) -> dict[str, pl.DataType]:
     """The columns of a table that is not there yet, from records that are decoded; others count for nothing."""
     columns: dict[str, list[Any]] = defaultdict(list)
     for record in records:
         for name, item in record.items() if isinstance(record, dict) else ():
             if item is not None and name:
                 columns[name].append(item)
-    return {name: dtype for name, items in columns.items() if (dtype := _dtype(items)) != pl.Null}
+    spelled = {name.lower(): name for name in known}
+    types = {name: _dtype(items) for name, items in columns.items()}
+    # Of names that differ only in case a table holds one: that which came first.
+    return {
+        name: dtype
+        for name, dtype in types.items()
+        if dtype != pl.Null and _is_holdable(name, dtype) and spelled.setdefault(name.lower(), name) == name
+    }
+
+
+def _is_holdable(name: str, dtype: Any, depth: int = 0) -> bool:
+    """Whether a table can hold a column of that type, and messages can be read by it."""
+    if _NO_NAME.search(name) or depth >= DEEPEST:
+        return False
+    if isinstance(dtype, pl.List):
+        return _is_holdable(name, dtype.inner, depth + 1)
+    if isinstance(dtype, pl.Struct):
+        parts = dtype.fields
+        is_told_apart = 0 < len(parts) == len({part.name.lower() for part in parts})
+        return is_told_apart and all(_is_holdable(part.name, part.dtype, depth + 1) for part in parts)
+    return True
 
 
 def set_aside(
@@ -216,6 +243,8 @@ def _record(title: str, schema: Mapping[str, Any], key: frozenset[str] = frozens
     """A type of msgspec for an object with these fields and no others."""
     fields = []
     for number, (name, dtype) in enumerate(schema.items()):
+        if _NO_NAME.search(name):
+            raise UsageError(f"no message can have a field {name!r}", next="rename the column")
         # The attribute can't be called like every column, so none is.
         kind, attribute = _python_type(dtype, name), f"c{number}"
         if name in key:

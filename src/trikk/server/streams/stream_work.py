@@ -141,6 +141,9 @@ class StreamWork:
         reader, stream = self._reader, self.stream
         began, now = self._clock.monotonic(), self._clock.now()
         read = reader.rows(messages, self._columns)
+        if read.misfits and self._columns.is_old():
+            self._columns = Columns(stream, self._tables)
+            read = reader.rows(messages, self._columns)
         self._set_aside([reader.describe(messages[place])._replace(why=why) for place, why in read.misfits])
         if not read.rows.width:  # there is no table yet, and nothing of which it could be made
             if not reader.advances():

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _ROWS = 65_536  # lines at a time: only so many objects of Python are in memory
 _EXACT, _INT64 = 2**53, 2**63  # where whole numbers stop being exact as Float64, and where Int64 ends
+DEEPEST = 40
+"""Lists and objects in one another: with some times as many no table can be read, and polars takes minutes."""
 _SHOWN = 60
 _NAMES = {bool: "Boolean", int: "Int64", float: "Float64", str: "String", list: "List", dict: "Struct"}
 
@@ -197,10 +199,12 @@ class Shape:
     items: Shape | None = None
     largest: int = 0
 
-    def add(self, value: Any) -> None:
-        """Take in one value; raises Misfit if it fits no type together with those before."""
+    def add(self, value: Any, depth: int = 0) -> None:
+        """Take in one value; raises Misfit if it fits no type together with those before, or nests too deeply."""
         if value is None:
             return
+        if depth > DEEPEST:
+            raise Misfit(value, f"a table: {DEEPEST} lists and objects in one another are the most")
         kind = type(value)
         if kind not in self.kinds:
             if self.kinds and not self.kinds | {kind} <= {int, float}:
@@ -210,15 +214,15 @@ class Shape:
             self._add_number(value)
         elif kind is dict:
             for name, inner in value.items():
-                self._add_inner(self.fields.setdefault(name, Shape()), inner, f".{name}")
+                self._add_inner(self.fields.setdefault(name, Shape()), inner, f".{name}", depth + 1)
         elif kind is list:
             self.items = self.items or Shape()
             for place, inner in enumerate(value):
-                self._add_inner(self.items, inner, f"[{place}]")
+                self._add_inner(self.items, inner, f"[{place}]", depth + 1)
 
-    def _add_inner(self, shape: Shape, value: Any, step: str) -> None:
+    def _add_inner(self, shape: Shape, value: Any, step: str, depth: int) -> None:
         try:
-            shape.add(value)
+            shape.add(value, depth)
         except Misfit as misfit:
             misfit.path.insert(0, step)
             raise

@@ -41,7 +41,7 @@ def storable(frame: Frame, *, schema: pl.Schema | None = None, where: str | None
     Raises:
         TableError: if a column has a type with no such counterpart (Duration, Time, Object), a value that the
             nearest type can't hold (whole numbers beyond 64 bits, nanoseconds), or if there is no column, or if
-            two columns differ only in the case of their names.
+            two columns, or fields of one struct, differ only in the case of their names, or one has a NUL in it.
     """
     import polars as pl
 
@@ -109,6 +109,7 @@ def stored_type(column: str, dtype: pl.DataType, *, where: str | None = None) ->
                 where=where,
                 next="drop the column",
             )
+        _check_names([f.name for f in dtype.fields], where)
         return pl.Struct(
             {f.name: stored_type(f"{column}.{f.name}", _instance(f.dtype), where=where) for f in dtype.fields}
         )
@@ -283,6 +284,8 @@ def _check_names(names: list[str], where: str | None) -> None:
         raise TableError("a table needs at least one column", where=where)
     seen: dict[str, str] = {}
     for name in names:
+        if "\0" in name:  # Arrow's names end there: polars panics when it hands them on, which aborts the process
+            raise TableError(f"no column can be called {name!r}", where=where, next="rename it")
         earlier = seen.setdefault(name.lower(), name)
         if earlier != name:
             raise TableError(
