@@ -199,7 +199,7 @@ def test_a_merge_keeps_other_columns_and_refuses_keys_that_tell_nothing_apart(ur
 @pytest.mark.parametrize(
     ("table", "options"),
     [
-        ("a.b.c", {}), ("", {}), ("a\0b", {}), ("x" * 64, {}), ("trikk_writes", {}),
+        ("a.b.c", {}), ("", {}), ("a\0b", {}), ("x" * 64, {}), ("trikk_writes", {}), ("temp.t", {}),
         ("t", {"mode": "upsert"}), ("t", {"mode": "merge"}), ("t", {"mode": "append", "key": "n"}),
         ("t", {"where": {"n": 1}}), ("t", {"mode": "overwrite", "where": {"none": 1}}),
     ],

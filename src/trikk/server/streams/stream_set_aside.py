@@ -77,7 +77,8 @@ def retry(project: Project, stream: Stream, *, by: str, at: float) -> tuple[int,
     entries = waiting(ledger, stream.name)
     payloads = {entry.seq: payload for entry in entries if (payload := _payload(entry)) is not None}
     marks = {seq: f"stream/{stream.name}/set-aside/{seq}" for seq in payloads}
-    done = {seq for seq, mark in marks.items() if tables.positions(stream.table, [mark])[mark] is not None}
+    known = tables.positions(stream.table, list(marks.values()))
+    done = {seq for seq, mark in marks.items() if known[mark] is not None}
     tried = [entry for entry in entries if entry.seq in payloads and entry.seq not in done]
     topics = [str(entry.body.get("topic", "")) for entry in tried]
     read = Columns(stream, tables).read([payloads[entry.seq] for entry in tried], topics)

@@ -98,12 +98,16 @@ def write_rows(
         raise PermanentError("a replay does not write into databases", next="take the result of the first run")
     write = SqlWrite.checked(table, key, mode, where)
     address = resolve(url)
+    kind = TARGETS[address.scheme]
+    if write.table[0].lower() == kind.passing and len(write.table) == 2:
+        problem = f"the tables of {write.table[0]!r} are gone when the connection is closed"
+        raise UsageError(problem, next="choose another schema")
     lazy = _rows(rows, write)
     name = identity or (context.identity if context is not None else os.urandom(12).hex())
     given = context.given.get("rows") if context is not None else None
     about: list[JSON] = [given.digest if given else _digest(lazy), list(write.table), write.mode, list(write.key)]
     digest = digest_json([*about, [[column, encode(value)] for column, value in write.where]])
-    target = TARGETS[address.scheme](address)
+    target = kind(address)
     try:
         count, repeated = _written(target, target.adapted(lazy), write, name, digest)
     except TrikkError:

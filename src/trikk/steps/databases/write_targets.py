@@ -49,12 +49,14 @@ class Target:
         types: the words with which a new table's columns are declared.
         in_bytes: whether a text's length is counted in bytes.
         tells_keys: whether a new table says by what key its rows differ.
+        passing: the schema whose tables end with the connection, where it can be written into by that name.
     """
 
     mark: ClassVar[str] = "?"
     types: ClassVar[Mapping[Kind, str]] = _STANDARD
     in_bytes: ClassVar[bool] = False
     tells_keys: ClassVar[bool] = True
+    passing: ClassVar[str] = ""
 
     def __init__(self, address: Filled) -> None:
         self.address = address
@@ -156,6 +158,7 @@ class Postgres(Target):
     """PostgreSQL: rows by COPY, and a lock on the table that lets readers read."""
 
     mark: ClassVar[str] = "%s"
+    passing: ClassVar[str] = "pg_temp"
     # A machine that is gone may hold its locks until its connection is given up, in hours.
     session: ClassVar[str] = "SET lock_timeout = '60s'"
 
@@ -235,6 +238,7 @@ class Sqlite(Target):
         Kind.TEXT: "TEXT",
         Kind.BYTES: "BLOB",
     }
+    passing: ClassVar[str] = "temp"
 
     def adapted(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         schema = rows.collect_schema()
