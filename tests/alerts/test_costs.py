@@ -25,11 +25,13 @@ from trikk.alerts.rules.sources import see
 from trikk.core.errors import ParameterError, ProjectError, UsageError
 from trikk.core.settings import load_settings
 from trikk.execution.project import Project
+from trikk.execution.upkeep import run_costs
 from trikk.execution.upkeep.cost_report import By, cost_report, since_day
 from trikk.execution.upkeep.run_costs import Spending, cost_of
 from trikk.models.registry import Registry
 from trikk.models.version import ModelVersion
 from trikk.runs.cost import Usage
+from trikk.runs.journals.journal import Event
 from trikk.runs.journals.lease import Holder
 from trikk.storage.artifact import Artifact
 
@@ -344,3 +346,26 @@ def test_the_command_shows_costs_and_says_what_prices_are_missing(tmp_path: Path
     assert re.search(r"nightly.fit +1 +2 ?h.* +2.000 +-", shown), shown
     assert "no prices are set" in shown
     assert folder.refused("costs", "--since", "never")["what"] == "never is not a day"
+
+
+def test_a_report_that_is_stopped_on_the_way_has_come_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_costs, "_BATCH", 2)
+    runs = Runs(tmp_path)
+    for hour in range(5):
+        runs.add(at(1, hour + 1.0), 1.0)
+    journal, events, read = runs.project.journal, runs.project.journal.events, list[str]()
+
+    def stopped(run: str, *, after: int = 0) -> list[Event]:
+        read.append(run)
+        if len(read) == 4:
+            raise KeyboardInterrupt
+        return events(run, after=after)
+
+    monkeypatch.setattr(journal, "events", stopped)
+    since, now = at(0).timestamp(), at(3).timestamp()
+    with pytest.raises(KeyboardInterrupt):
+        cost_report(runs.project, By.PIPELINE, since, now)
+    assert cost_report(runs.project, By.PIPELINE, since, now).total.core_hours == 5.0
+    assert len(read) == 4 + 3  # two of the first three were kept

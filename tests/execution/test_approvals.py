@@ -15,6 +15,7 @@ from trikk.core.errors import ApprovalExpired, Conflict, DefinitionError, RunErr
 from trikk.execution.approvals.decisions import decide, expire, open_approvals
 from trikk.pipeline.pipeline import Pipeline
 from trikk.runs.approval_state import BY_EXPIRY
+from trikk.runs.journals.journal import Event
 from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.runs.run_state import RunState
 from trikk.testing import ManualClock, run_inline
@@ -90,6 +91,22 @@ def test_a_run_waits_when_nothing_else_is_left_to_do() -> None:
     assert run.journal.check() == []
     ((state, asked),) = open_approvals(run.journal)
     assert (state.id, asked.question, asked.shown) == (run.run.id, "publish the model?", {"mae": 11.0, "seed": 1})
+
+
+def test_runs_that_wait_for_their_first_start_are_not_read_for_what_they_ask(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run, _ = waiting()
+    run.journal.create("r99", "train", {"parameters": {}, "origin": {}}, at=1.0)
+    events, read = run.journal.events, list[str]()
+
+    def counted(run_id: str, *, after: int = 0) -> list[Event]:
+        read.append(run_id)
+        return events(run_id, after=after)
+
+    monkeypatch.setattr(run.journal, "events", counted)
+    assert len(list(open_approvals(run.journal))) == 1
+    assert read == [run.run.id]
 
 
 def test_what_waits_for_a_yes_runs_after_one_and_is_skipped_after_a_no() -> None:

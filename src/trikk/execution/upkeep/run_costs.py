@@ -72,7 +72,10 @@ class Spending:
                 events = self._project.journal.events(row.id)
                 kept = self._days[day][row.id] = _Kept(row.ended, self._read(events, row.ended), _branch(events))
                 record: dict[str, JSON] = {"steps": _plain(kept.spent), "branch": kept.branch}
-                new.setdefault(day, {})[row.id] = {"ended": row.ended, **record}
+                unkept = new.setdefault(day, {})
+                unkept[row.id] = {"ended": row.ended, **record}
+                if len(unkept) == _BATCH:  # as it goes: who is stopped on the way has come further all the same
+                    self._keep(day, new.pop(day), now)
             if kept is not None and kept.ended == row.ended:
                 spent_by_run[row.id] = kept.spent
                 self.branches[row.id] = kept.branch or ""
@@ -107,10 +110,7 @@ class Spending:
         return self._days[day]
 
     def _keep(self, day: str, runs: dict[str, JSON], now: float) -> None:
-        names = list(runs)
-        for first in range(0, len(names), _BATCH):
-            some: dict[str, JSON] = {name: runs[name] for name in names[first : first + _BATCH]}
-            self._project.journal.add(_subject(day), SPENT, {"runs": some}, at=now)
+        self._project.journal.add(_subject(day), SPENT, {"runs": runs}, at=now)
 
 
 def cost_of(project: Project, run: str, now: float) -> Cost | None:
