@@ -32,6 +32,7 @@ class IdentityKind(StrEnum):
     PERSON = "person"  # signed in
     COMMAND = "command"  # the user of a machine, at a command
     WEBHOOK = "webhook"  # whoever has its secret
+    LINK = "link"  # whoever has the mail with it
 
 
 class Identity(Record, frozen=True):

@@ -10,6 +10,7 @@ from tests.execution.command import Folder
 from tests.server.served import RunningServer, ServedProject
 from tests.servers.mail_server import MailServer
 
+from trikk.access.audit import read_page
 from trikk.mailing.topics.links import CONFIRM, UNSUBSCRIBE, Ticket, link_key, signed
 from trikk.mailing.topics.subscriptions import of_topic, subscribers
 
@@ -86,7 +87,13 @@ def test_from_the_question_to_one_click(
     once = server.client.post(leave, content="List-Unsubscribe=One-Click", headers=form)
     assert once.status_code == 200
     assert subscribers(journal, "city") == []
+    assert server.client.post(leave, content="List-Unsubscribe=One-Click", headers=form).status_code == 200
     assert "does not get mails" in server.client.get(leave).text
+    lines = [line for line in read_page(journal, 100).lines if line.kind == "link"]
+    assert [(line.action, line.who, line.target, line.outcome) for line in lines] == [
+        ("unsubscribe_by_link", ANA, {"topic": "city"}, "done"),
+        ("confirm_by_link", ANA, {"topic": "city"}, "done"),
+    ]
     foreign = server.client.post(leave, headers={"origin": "https://evil.example"})
     assert foreign.status_code == 403
     bad = [leave[:-2] + "AA", leave.replace("/unsubscribe", "/confirm"), "/unsubscribe?token=%F0%9F%90%9F"]

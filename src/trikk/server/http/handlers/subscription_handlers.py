@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
+from trikk.access.audit import recorded
+from trikk.access.identity import Identity, IdentityKind, Role
 from trikk.core.record import Record
-from trikk.mailing.topics.links import CONFIRM, UNSUBSCRIBE
+from trikk.mailing.topics.links import CONFIRM, UNSUBSCRIBE, Ticket
 from trikk.mailing.topics.subscribing import add_subscriber, follow_link, look_at_link, remove_subscriber
 from trikk.mailing.topics.subscriptions import Change, Standing, Subscription, all_subscriptions
 from trikk.server.http.doors import Doors
@@ -107,7 +109,7 @@ def show_unsubscribe_page(doors: Doors, call: Call) -> Response:
 
 def follow_unsubscribe_link(doors: Doors, call: Call) -> Response:
     """Unsubscribe, as a page's button or a mail program does (RFC 8058)."""
-    ticket = follow_link(doors.site.project, call.query.token, UNSUBSCRIBE, at=doors.site.clock.now())
+    ticket = _follow(doors, call, UNSUBSCRIBE)
     return _page(f"{ticket.address} gets no more mails of {ticket.topic}.")
 
 
@@ -119,8 +121,20 @@ def show_confirm_page(doors: Doors, call: Call) -> Response:
 
 def follow_confirm_link(doors: Doors, call: Call) -> Response:
     """Take somebody's yes."""
-    ticket = follow_link(doors.site.project, call.query.token, CONFIRM, at=doors.site.clock.now())
+    ticket = _follow(doors, call, CONFIRM)
     return _page(f"{ticket.address} gets mails of {ticket.topic} from now on. Each has a link to unsubscribe.")
+
+
+def _follow(doors: Doors, call: Call, purpose: str) -> Ticket:
+    """Do what a link is for; what changes something by that is in the log of changes, as what tokens change."""
+    project, token, now = doors.site.project, call.query.token, doors.site.clock.now()
+    ticket, known = look_at_link(project, token, purpose)
+    is_asked = known is not None and known.seq == ticket.seq and now < (known.expires or 0.0)
+    if known is None or not (is_asked or purpose == UNSUBSCRIBE):
+        return follow_link(project, token, purpose, at=now)  # no change: else a link could fill the log
+    reader, target = Identity(ticket.address, IdentityKind.LINK, Role.VIEWER), {"topic": ticket.topic}
+    with recorded(project.journal, reader, call.address, f"{purpose}_by_link", target, doors.site.clock):
+        return follow_link(project, token, purpose, at=now)
 
 
 def _cursor(one: Subscription) -> str:
