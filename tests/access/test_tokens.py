@@ -6,10 +6,12 @@ import threading
 
 import pytest
 
-from trikk.access.identity import EVERYWHERE, Role
+from trikk.access.audit import read_page, recorded
+from trikk.access.identity import EVERYWHERE, Identity, IdentityKind, Role
 from trikk.access.tokens import SUBJECT, Tokens, create, revoke
 from trikk.core.errors import Conflict, UnknownName, UsageError
 from trikk.runs.journals.memory_journal import MemoryJournal
+from trikk.testing.manual_clock import ManualClock
 from trikk.web.refused import Refused
 
 NOW = 1_000_000.0
@@ -104,3 +106,16 @@ def test_a_token_of_a_role_that_is_not_known_counts_nowhere_and_keeps_nobody_out
     tokens = Tokens(ledger).look()
     assert tokens.check(shown, "main", NOW)
     assert refusal(tokens, shown.replace(shown[6:18], "a" * 12))[0] == 401
+
+
+def test_who_shows_a_whole_token_to_revoke_it_revokes_it_and_writes_no_secret_down() -> None:
+    ledger, clock = MemoryJournal(), ManualClock(0.0)
+    token, shown = create(ledger, "ci", Role.OPERATOR, environment="main", by="me", now=0.0, lasts=None)
+    me = Identity("me", IdentityKind.COMMAND, Role.ADMIN)
+    with recorded(ledger, me, "oslo", "revoke_token", {"name": shown}, clock):
+        assert revoke(ledger, shown, by="me", now=1.0).id == token.id
+    with pytest.raises(UnknownName), recorded(ledger, me, f"a {shown}", "x", {"why": f"{shown} leaked"}, clock):
+        raise UnknownName("token", shown, [])
+    secret = shown.rpartition("_")[2]
+    assert all(secret not in str(entry.body) for entry in ledger.history(""))
+    assert [line.target for line in read_page(ledger, 1).lines] == [{"why": f"trikk_{token.id}_*** leaked"}]

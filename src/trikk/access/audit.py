@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import Any
 
 from trikk.access.identity import Identity, IdentityKind, Role
+from trikk.access.tokens import without_secrets
 from trikk.core.clock import Clock, iso
 from trikk.core.errors import TrikkError
 from trikk.core.record import Record
@@ -194,16 +195,20 @@ def _about(identity: Identity | None, source: str, action: str, target: Mapping[
     who: dict[str, JSON] = {"who": "", "kind": ""}
     if identity is not None:
         who = {"who": identity.name, "kind": identity.kind, "role": identity.role, "id": identity.id}
-    return {**who, "from": shorten(printable(source), _LONGEST), "action": action, "target": _texts(target)}
+    return {**who, "from": _written(source), "action": action, "target": _texts(target)}
 
 
 def _texts(target: Mapping[str, object]) -> dict[str, JSON]:
-    return {name: shorten(printable(str(value)), _LONGEST) for name, value in target.items()}
+    return {name: _written(str(value)) for name, value in target.items()}
 
 
 def _error(problem: BaseException) -> str:
     text = problem.what if isinstance(problem, TrikkError) else type(problem).__name__
-    return shorten(printable(text), _LONGEST)
+    return _written(text)
+
+
+def _written(text: str) -> str:
+    return shorten(printable(without_secrets(text)), _LONGEST)
 
 
 def _line(ledger: Ledger, entry: Entry) -> AuditLine:

@@ -170,9 +170,12 @@ class Tokens:
     def named(self, name: str, now: float) -> Token:
         """The token that a name or an id means: of several of that name the valid one, else the newest.
 
+        Whoever shows the whole token means that one, too: it may be all that they have of one that has leaked.
+
         Raises:
             UnknownName: if there is none.
         """
+        name = shown_id(name) or name
         known = [t for t in self.listed() if name in (t.id, t.name)]
         if not known:
             raise UnknownName("token", name[:100], {t.name for t in self.listed()})
@@ -204,6 +207,11 @@ def shown_id(shown: str) -> str:
     """The id in what somebody shows, which is no secret; "" if it is no token at all."""
     parts = _SHOWN.fullmatch(shown)
     return parts[1] if parts else ""
+
+
+def without_secrets(text: str) -> str:
+    """A text in which somebody may have written a token, such as to revoke it, with its id alone."""
+    return _SHOWN.sub(r"trikk_\1_***", text)
 
 
 def create(
