@@ -9,6 +9,7 @@ import sys
 
 import click
 
+from trikk.cli.server_option import SERVER, refusing_servers
 from trikk.core.errors import TrikkError, UsageError
 from trikk.core.package import __version__
 
@@ -91,7 +92,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = getattr(importlib.import_module(f"trikk.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
-        return command
+        return refusing_servers(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -120,14 +121,17 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("-C", "--project", metavar="DIR", help="The project's folder; the current one by default.")
+@click.option("--server", envvar=SERVER, metavar="URL", help=f"Ask a server instead of this folder; {SERVER}.")
 @click.option(
     "--version", is_flag=True, callback=_version, expose_value=False, is_eager=True, help="Show the version."
 )
-def cli(project: str | None) -> None:
+@click.pass_context
+def cli(context: click.Context, project: str | None, server: str | None) -> None:
     """MLOps on rails: pipelines in plain Python that run, resume and replay.
 
     Start with `trikk init --example city DIR`, or `trikk init DIR`.
     """
+    context.obj = server
     if project is not None:
         try:
             os.chdir(project)

@@ -16,15 +16,14 @@ import click
 from trikk.cli.audited import audited
 from trikk.cli.printing import echo, json_option, print_json
 from trikk.cli.run_commands.execute import (
-    WAITS,
     explain,
-    explain_waiting,
     keep_going_option,
     parallel_option,
     parameter_option,
     warn_of_effects,
 )
 from trikk.cli.run_commands.progress import Progress
+from trikk.cli.run_commands.run_end import WAITS, explain_waiting
 from trikk.core.errors import RunError, TrikkError, UsageError
 from trikk.execution.backfills.backfill_declaration import Asked, declaration_of
 from trikk.execution.backfills.backfill_ledger import begin, moment_of, refresh

@@ -11,10 +11,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trikk.cli.audited import audited
-from trikk.cli.printing import echo, json_option, log_format_option, parameters_text, print_json, took, when
+from trikk.cli.printing import echo, json_option, log_format_option, print_json
 from trikk.cli.run_commands.progress import Progress
-from trikk.core.text import counted
-from trikk.core.values import plain
+from trikk.cli.run_commands.run_end import (
+    LAST_LINES,
+    exit_code,
+    explain_waiting,
+    print_comparison,
+    say_failed,
+    say_succeeded,
+)
+from trikk.cli.server_option import find_run, or_by_server
 from trikk.execution.project import Project
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
@@ -22,14 +29,10 @@ from trikk.runs.states import OVER, RunStatus
 from trikk.tracking.mlflow.background_mirror import mirroring
 
 if TYPE_CHECKING:
+    from trikk.client.rest_client import Client
     from trikk.execution.resume import Planned
     from trikk.pipeline.graph import Graph
-    from trikk.runs.approval_state import ApprovalState
     from trikk.runs.run_state import RunState
-
-_TAIL = 15
-WAITS = 3
-"""The exit code of a command whose run waits for a decision."""
 
 
 def _parameters(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -55,6 +58,28 @@ inline_option = click.option("--inline", is_flag=True, help="Run steps in this p
 parallel_option = click.option("--max-parallel", type=click.IntRange(1), help="How many steps run at once.")
 
 
+def _run_by_server(client: Client, pipeline: str, parameters: dict[str, str], as_json: bool) -> int:
+    from trikk.cli.run_commands.followed_run import start
+
+    return start(client, pipeline, parameters, as_json=as_json)
+
+
+def _resume_by_server(client: Client, run: str, code: Any, as_json: bool) -> int:
+    from trikk.cli.run_commands.followed_run import resume
+
+    return resume(client, run, code, as_json=as_json)
+
+
+def _replay_by_server(client: Client, run: str, as_json: bool) -> int:
+    from trikk.cli.run_commands.followed_run import replay
+
+    return replay(client, run, as_json=as_json)
+
+
+def _cancel_by_server(client: Client, run: str, as_json: bool) -> int:
+    return _print_cancelled(client.cancel(find_run(client, run)), as_json=as_json)
+
+
 @click.command()
 @click.argument("pipeline")
 @parameter_option
@@ -63,6 +88,7 @@ parallel_option = click.option("--max-parallel", type=click.IntRange(1), help="H
 @parallel_option
 @json_option
 @log_format_option
+@or_by_server(_run_by_server, without=("inline", "keep_going", "max_parallel"))
 @audited("start_run", "pipeline")
 def run(
     pipeline: str,
@@ -101,6 +127,7 @@ def run(
 @parallel_option
 @json_option
 @log_format_option
+@or_by_server(_resume_by_server, without=("data", "again", "keep", "inline", "keep_going", "max_parallel"))
 @audited("resume_run", "run")
 def resume(
     run: str,
@@ -179,6 +206,7 @@ def _prompted(question: str, *answers: str) -> str:
 @click.argument("run")
 @parallel_option
 @json_option
+@or_by_server(_replay_by_server, without=("max_parallel",))
 @audited("replay_run", "run")
 def replay(run: str, max_parallel: int | None, as_json: bool) -> int:
     """Repeat RUN as a new run, from its locked data, code, parameters and seed, and compare every artifact.
@@ -193,37 +221,31 @@ def replay(run: str, max_parallel: int | None, as_json: bool) -> int:
         # To its end, whatever fails: every result is to be compared.
         how = How(max_parallel=max_parallel, listener=progress, keep_going=True)
         comparison = again(project, run_id, how, lambda text: echo(f"note: {text}", err=True))
-    if as_json:
-        print_json(comparison.to_json())
-        return 0 if comparison.identical else 1
-    for step in comparison.steps:
-        echo(f"  {step.name}: {step.verdict}{': ' + step.detail if step.verdict != 'identical' else ''}")
     # A failure that the first run had as well is no finding.
-    if comparison.run.state != comparison.was.state:
+    if comparison.run.state != comparison.was.state and not as_json:
         explain(project, comparison.run)
-    same = sum(s.identical for s in comparison.steps)
-    verdict = "identical" if comparison.identical else "NOT identical"
-    echo(
-        f"run {comparison.run.id} is {verdict} to run {run_id}: {same} of {counted(len(comparison.steps), 'step')}"
-    )
-    return 0 if comparison.identical else 1
+    return print_comparison(comparison.to_json(), as_json=as_json)
 
 
 @click.command()
 @click.argument("run")
 @json_option
+@or_by_server(_cancel_by_server)
 @audited("cancel_run", "run")
 def cancel(run: str, as_json: bool) -> int:
     """Stop RUN: its steps are asked to end, then ended. It can be resumed later. Exit code 1 if it goes on."""
     from trikk.execution.cancel import cancel as stop
 
     project = Project.open()
-    state = stop(project, project.find_run(run))
+    return _print_cancelled(stop(project, project.find_run(run)).to_json(), as_json=as_json)
+
+
+def _print_cancelled(run: Mapping[str, Any], *, as_json: bool) -> int:
     if as_json:
-        print_json(state.to_json())
+        print_json(run)
     else:
-        echo(f"run {state.id}: {state.state}")
-    return 0 if state.state in OVER else 1
+        echo(f"run {run['id']}: {run['state']}")
+    return 0 if run["state"] in OVER else 1
 
 
 @contextlib.contextmanager
@@ -249,38 +271,17 @@ def _place(project: Project, *, inline: bool, as_json: bool) -> Iterator[None]:
 
 def finish(project: Project, state: RunState, *, as_json: bool) -> int:
     """Say how a run has ended, or what it asks; the exit code."""
-    good = state.state == RunStatus.SUCCEEDED
     if as_json:
         from trikk.tracking.fold import read_record
 
         print_json({**state.to_json(), **read_record(project.journal, state.id).to_json()})
-    elif good:
-        lost = ", ".join(name for name, step in state.steps.items() if step.allowed)
-        though = f" though {lost} failed, as it may," if lost else ""
-        time = took(state.started, state.ended)
-        echo(f"run {state.id} succeeded{though} in {time}; look: trikk show {state.id}")
+    elif state.state == RunStatus.SUCCEEDED:
+        say_succeeded(state)
     elif state.state == RunStatus.WAITING:
         explain_waiting(state)
     else:
         explain(project, state)
-    return WAITS if state.state == RunStatus.WAITING else 0 if good else 1
-
-
-def shown_text(approval: ApprovalState) -> str:
-    """What is to be looked at before deciding."""
-    return parameters_text({name: plain(value, float) for name, value in approval.shown.items()})
-
-
-def explain_waiting(state: RunState) -> None:
-    """What a run asks, and the commands that decide."""
-    opened = state.open_approvals()
-    for approval in opened:
-        until = f" (until {when(approval.expires)}, then: {approval.on_expiry})" if approval.expires else ""
-        echo(f"run {state.id} waits for a decision: {approval.step} asks: {approval.question}{until}")
-        if approval.shown:
-            echo(f"  {shown_text(approval)}")
-    step = f" {opened[0].step}" if len(opened) > 1 else ""
-    echo(f'  next: trikk approve {state.id}{step} --why "...", or trikk refuse {state.id}{step} --why "..."')
+    return exit_code(state)
 
 
 def warn_of_effects(session: Session, graph: Graph, given: Mapping[str, str]) -> None:
@@ -303,17 +304,6 @@ def explain(project: Project, state: RunState) -> None:
     from trikk.core.logs import tail_of
     from trikk.execution.upkeep.next_command import way_on
 
-    echo(f"run {state.id} {state.state}: {state.error or ''}".rstrip(": "), err=True)
     culprit = state.culprit()
-    if culprit is not None:
-        failed = culprit[1]
-        # The end of the log says more than the trace: what the step printed before it failed.
-        tail = tail_of(project.settings.state / failed.log, _TAIL) if failed.log else []
-        if failed.log and tail:
-            echo(f"  the end of {project.settings.state / failed.log}:", err=True)
-            for line in tail:
-                echo(f"  | {line}".rstrip(), err=True)
-        elif failed.error:
-            for line in str(failed.error["traceback"] or failed.error["message"]).splitlines()[-_TAIL:]:
-                echo(f"  | {line}".rstrip(), err=True)
-    echo(f"  next: {way_on(project, state)}", err=True)
+    log = project.settings.state / culprit[1].log if culprit and culprit[1].log else None
+    say_failed(state, str(log), tail_of(log, LAST_LINES) if log else [], way_on(project, state))

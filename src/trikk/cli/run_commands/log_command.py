@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from trikk.cli.printing import echo, json_option, print_json
+from trikk.cli.server_option import find_run, or_by_server
 from trikk.core.errors import RunError, UsageError
 from trikk.execution.project import Project
 from trikk.execution.run_logs import check_step, logs_document, logs_of
 from trikk.runs.states import OVER, RunStatus
 
+if TYPE_CHECKING:
+    from trikk.client.rest_client import Client
+
 # Often enough to look live, seldom enough to cost nothing beside the steps.
 _LOOK_EVERY = 0.2
+_MOST = 1 << 20  # bytes of each log that a server gives
+
+
+def _logs_by_server(client: Client, run: str, step: str | None, as_json: bool) -> int:
+    document = client.logs(find_run(client, run), step, _MOST)
+    if as_json:
+        print_json(document)
+        return 0
+    for log in document["logs"]:
+        if log["text"]:
+            _print_log(log["step"] if step is None else None, log["text"])
+    return 0
 
 
 @click.command()
@@ -22,6 +39,7 @@ _LOOK_EVERY = 0.2
 @click.argument("step", required=False)
 @click.option("-f", "--follow", is_flag=True, help="Keep printing until the run is over.")
 @json_option
+@or_by_server(_logs_by_server, without=("follow",))
 def logs(run: str, step: str | None, follow: bool, as_json: bool) -> int:
     """Print what the steps of RUN, or STEP (`name` or `name[3]`), wrote to stdout, stderr and logging."""
     if follow and as_json:
@@ -59,8 +77,12 @@ def _print_new(label: str | None, log: Path, printed: dict[str, int]) -> None:
         return
     first = str(log) not in printed
     printed[str(log)] = printed.get(str(log), 0) + len(data)
-    if label and first:
+    _print_log(label if first else None, data.decode(errors="replace"))
+
+
+def _print_log(label: str | None, text: str) -> None:
+    if label:
         echo(f"--- {label} ---")
     # Progress bars go back to the beginning of their line; here each of their states has a line of its own.
-    text = data.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     echo(text.removesuffix("\n"), whole=True)

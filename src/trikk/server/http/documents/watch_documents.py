@@ -27,6 +27,7 @@ class TriggerDocument(TypedDict):
     last: str | None
     paused: bool
     trouble: NotRequired[str]
+    paused_until: NotRequired[str]
 
 
 class TriggerDetailsDocument(TriggerDocument):
@@ -37,6 +38,7 @@ class TriggerDetailsDocument(TriggerDocument):
     declaration: dict[str, Any]
     differs: bool
     away: dict[str, Any] | None
+    held_up: dict[str, Any] | None
     coming: list[str]
     happened: list[dict[str, Any]]
 

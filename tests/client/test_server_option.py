@@ -1,0 +1,209 @@
+"""`--server URL`: commands in an empty folder say of a server what they say in its project's folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.execution.command import Done, Folder, until
+from tests.fuzz_server import make_project
+from tests.server.served import RunningServer, ServedProject
+
+from trikk.cli.main import COMMANDS, cli, main
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> ServedProject:
+    return make_project(tmp_path_factory.mktemp("whole") / "project")
+
+
+@pytest.fixture(scope="module")
+def token(place: ServedProject) -> str:
+    return Folder(place.root).trikk("token", "create", "ada", "--role", "admin").out.strip()
+
+
+@pytest.fixture(scope="module")
+def server(place: ServedProject, token: str) -> Iterator[RunningServer]:
+    with place.server("--require-token", "--rate", "0") as running:
+        yield running
+
+
+@pytest.fixture
+def here(place: ServedProject, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """A command in the project's folder."""
+
+    def call(*arguments: str) -> Done:
+        monkeypatch.chdir(place.root)
+        monkeypatch.delenv("TRIKK_SERVER", raising=False)
+        return _called(arguments, capsys)
+
+    return call
+
+
+@pytest.fixture
+def there(
+    server: RunningServer,
+    token: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Command:
+    """The same in an empty folder, of the server."""
+
+    def call(*arguments: str) -> Done:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("TRIKK_SERVER", server.url)
+        monkeypatch.setenv("TRIKK_TOKEN", token)
+        return _called(arguments, capsys)
+
+    return call
+
+
+def _called(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> Done:
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    said = capsys.readouterr()
+    return Done(int(ended.value.code or 0), said.out, said.err)
+
+
+@pytest.fixture(scope="module")
+def runs(place: ServedProject, server: RunningServer) -> dict[str, str]:
+    """A run of each kind, by what became of it."""
+    folder = Folder(place.root)
+    states = {"add": ("-p", "n=1"), "fragile": ("-p", "file=none"), "asks": ("-p", "n=2")}
+    ids = {name: folder.trikk("run", name, *given, "--json").json["id"] for name, given in states.items()}
+    return {"succeeded": ids["add"], "failed": ids["fragile"], "waiting": ids["asks"]}
+
+
+LOOKS = [
+    ("pipelines",), ("pipelines", "add"), ("runs",), ("runs", "--all"), ("runs", "-n", "2"),
+    ("runs", "--state", "failed"),
+    ("show", "{succeeded}"), ("show", "{failed}"), ("show", "{waiting}"), ("show", "{succeeded}", "total"),
+    ("logs", "{failed}"), ("logs", "{succeeded}", "total"), ("approvals",),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", LOOKS, ids=" ".join)
+def test_a_command_shows_what_it_shows_in_the_folder(
+    words: tuple[str, ...], runs: dict[str, str], here: Command, there: Command
+) -> None:
+    named = [word.format(**runs) for word in words]
+    for form in ([], ["--json"]):
+        near, far = here(*named, *form), there(*named, *form)
+        assert (near.code, near.err) == (0, "")
+        far_out = far.out.replace(f"trikk --server {os.environ['TRIKK_SERVER']}", "trikk")
+        if form:
+            assert far.json == near.json
+        else:
+            totals = [line for line in near.out.splitlines() if " runs; more: --limit" in line]
+            assert far_out.splitlines() == [line for line in near.out.splitlines() if line not in totals]
+        assert (far.code, far.err) == (0, "")
+
+
+def test_a_wrong_request_is_refused_with_the_same_words(here: Command, there: Command) -> None:
+    for words in [("run", "ad"), ("run", "add", "-p", "n=many"), ("run", "add"), ("pipelines", "ad")]:
+        near, far = here(*words, "--json"), there(*words, "--json")
+        assert near.code == far.code == 2
+        assert near.error == far.error
+
+
+def test_a_run_is_started_followed_resumed_replayed_and_decided(
+    here: Command, there: Command, tmp_path: Path
+) -> None:
+    good = there("run", "add", "-p", "n=7")
+    assert good.code == 0
+    assert "total: succeeded in" in good.err
+    assert "1 row into table totals" in good.err
+    run = here("runs", "-n", "1", "--json").json["runs"][0]
+    assert run["origin"]["by"] == "ada"
+    assert good.out.startswith(f"run {run['id']} succeeded in ")
+    again = there("replay", "last")
+    assert again.code == 0
+    assert f"is identical to run {run['id']}: 2 of 2 steps" in again.out
+    file = tmp_path / "file"
+    bad = there("run", "fragile", "-p", f"file={file}")
+    failed = here("runs", "-n", "1", "--json").json["runs"][0]["id"]
+    assert bad.code == 1
+    assert "ValueError: not yet" in bad.err
+    assert f"next: trikk resume {failed}" in bad.err
+    file.touch()
+    went_on = there("resume", failed[:8])
+    assert went_on.code == 0
+    assert "run.created" not in went_on.err
+    assert went_on.err.count("fails: ") == 1  # what was told before is not told again
+    asks = there("run", "asks", "-p", "n=3")
+    waiting = here("runs", "-n", "1", "--json").json["runs"][0]["id"]
+    assert asks.code == 3
+    assert f"next: trikk approve {waiting}" in asks.out
+    assert there("approve", waiting, "--why", "it is right").code == 0
+    until(lambda: here("show", waiting, "--json").json["state"] == "succeeded")
+    (decided,) = here("show", waiting, "--json").json["approvals"]
+    assert (decided["why"], decided["by"].split()[0]) == ("it is right", "ada")
+
+
+def test_a_run_goes_on_when_whoever_follows_it_stops(
+    place: ServedProject, server: RunningServer, token: str, tmp_path: Path, there: Command
+) -> None:
+    follower = Folder(tmp_path).start(
+        "run", "waits", "-p", f"file={tmp_path / 'go'}", "--server", server.url, TRIKK_TOKEN=token
+    )
+    until(lambda: "running" in there("runs", "-n", "1").out and "waits" in there("runs", "-n", "1").out)
+    time.sleep(0.2)
+    follower.send_signal(signal.SIGINT)
+    done = Folder(tmp_path).end(follower)
+    run = there("runs", "-n", "1", "--json").json["runs"][0]
+    assert done.code == 1
+    assert f"run {run['id']} goes on; look: trikk --server {server.url} show {run['id']}" in done.err
+    assert run["state"] == "running"
+    stopped = there("cancel", run["id"])
+    assert stopped.out.startswith(f"run {run['id']}: ")
+    until(lambda: there("show", run["id"], "--json").json["state"] == "cancelled")
+
+
+def test_what_a_server_can_not_do_is_refused_and_nothing_is_done_here(there: Command, tmp_path: Path) -> None:
+    for words, problem in [
+        (("init", "new"), "can't be had from a server"),
+        (("gc",), "can't be had from a server"),
+        (("run", "add", "--inline"), "--inline is of no use with a server"),
+        (("logs", "last", "-f"), "--follow is of no use with a server"),
+    ]:
+        done = there(*words)
+        assert done.code == 2
+        assert problem in done.err
+    assert not list(tmp_path.iterdir())
+    assert there("gc", "--help").code == 0
+
+
+def test_the_token_comes_from_a_file_or_the_environment(
+    server: RunningServer,
+    token: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "token").write_text(f"{token}\n")
+    monkeypatch.chdir(tmp_path)
+    words = ("--server", server.url, "runs", "--json")
+    assert _called(words, capsys).code == 2  # none
+    monkeypatch.setenv("TRIKK_TOKEN_FILE", str(tmp_path / "token"))
+    assert _called(words, capsys).code == 0
+    monkeypatch.setenv("TRIKK_TOKEN_FILE", str(tmp_path / "nothing"))
+    assert "TRIKK_TOKEN_FILE can't be read" in _called(words, capsys).err
+    options = {name for command in COMMANDS for name in _options(command)}
+    assert "--server" in options
+    assert "--token" not in options
+
+
+def _options(command: str) -> set[str]:
+    import click
+
+    found = cli.get_command(click.Context(cli), command)
+    assert found is not None
+    return {text for option in found.params for text in option.opts}
