@@ -37,7 +37,7 @@ WORDS = {
     "slice": "a=b", "role": "viewer", "expires": "90d", "versions": [1, "champion"], "address": "ada@example.org",
     "topic": "city",
 }  # fmt: skip
-NUMBERS = {"tail", "rows", "most", "after"}
+NUMBERS = {"before", "tail", "rows", "most", "after"}
 # Where another method has a parameter of that name and another kind.
 BY_METHOD = {("timeline", "since"): 1.5, ("timeline", "until"): 2.5, ("table", "version"): 3,
              ("monitor", "last"): 7, ("costs", "by"): "model", ("monitor", "kind"): "day"}  # fmt: skip

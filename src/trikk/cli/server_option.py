@@ -52,6 +52,13 @@ def or_by_server(ask: Callable[..., Any], *, without: Sequence[str] = ()) -> Cal
     return decorate
 
 
+def check_json(*, as_json: bool) -> None:
+    """Raise UsageError unless a command is to print a document, where a server has not all that its text shows."""
+    if not as_json:
+        path = click.get_current_context().command_path
+        raise UsageError(f"`{path}` has only its document from a server", next=f"add --json: {path} --json")
+
+
 def refusing_servers(command: click.Command) -> click.Command:
     """A command, or a group, of which those that can't ask a server say so when one is given."""
     if isinstance(command, click.Group):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +10,24 @@ import click
 
 from trikk.cli.audited import audited
 from trikk.cli.printing import echo, json_option, print_json, table, user_name, value_text, when
+from trikk.cli.server_option import or_by_server
 from trikk.core.durations import seconds, show_bytes
 from trikk.core.errors import UnknownName, UsageError
 from trikk.core.text import counted
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
+    from trikk.client.rest_client import Client
     from trikk.storage.ingest.files_to_table import IngestReport
+    from trikk.storage.tables.admin import TableInfo
+
+
+def _tables_by_server(client: Client, name: str | None, version: int | None, rows: int, as_json: bool) -> None:
+    if name is None:
+        _print_tables(list(client.tables()), as_json=as_json)
+        return
+    shown = client.table(name, version, rows)
+    _print_table(shown, shown.head, as_json=as_json)
 
 
 @click.command()
@@ -25,23 +36,13 @@ if TYPE_CHECKING:
 @click.option("--where", metavar="SQL", help="Only rows that meet this condition, such as \"sensor = 'north'\".")
 @click.option("-n", "--rows", type=click.IntRange(0), default=5, show_default=True, help="How many rows to show.")
 @json_option
+@or_by_server(_tables_by_server, without=("where",))
 def tables(name: str | None, version: int | None, where: str | None, rows: int, as_json: bool) -> None:
     """List tables, or show the one called NAME: columns, first rows, who wrote it when."""
     project = Project.open()
     names = project.tables.names()
     if name is None:
-        infos = [project.tables.describe(n, history=1) for n in names]
-        if as_json:
-            print_json({"tables": [asdict(i) for i in infos]})
-        elif not infos:
-            echo("no tables yet: trikk ingest TABLE FILE, or run a pipeline that writes one")
-        else:
-            lines = [
-                [i.name, str(i.version), f"{i.rows:,}", str(len(i.columns)), show_bytes(i.bytes), when(i.written)]
-                for i in infos
-            ]
-            columns = ["TABLE", "VERSION", "ROWS", "COLUMNS", "SIZE", "WRITTEN"]
-            table(columns, lines, right=columns[1:5])
+        _print_tables([project.tables.describe(n, history=1) for n in names], as_json=as_json)
         return
     if name not in names:
         # Without any table, a list of those that there are helps nobody.
@@ -53,15 +54,33 @@ def tables(name: str | None, version: int | None, where: str | None, rows: int, 
         return
     # At the version that was described: another may be written meanwhile.
     head = project.tables.scan(name, info.version).head(rows).collect()
+    _print_table(info, head.to_dicts(), as_json=as_json)
+
+
+def _print_tables(infos: Sequence[TableInfo], *, as_json: bool) -> None:
     if as_json:
-        shown = [{k: _plain(v) for k, v in row.items()} for row in head.to_dicts()]
+        print_json({"tables": [asdict(i) for i in infos]})
+    elif not infos:
+        echo("no tables yet: trikk ingest TABLE FILE, or run a pipeline that writes one")
+    else:
+        lines = [
+            [i.name, str(i.version), f"{i.rows:,}", str(len(i.columns)), show_bytes(i.bytes), when(i.written)]
+            for i in infos
+        ]
+        columns = ["TABLE", "VERSION", "ROWS", "COLUMNS", "SIZE", "WRITTEN"]
+        table(columns, lines, right=columns[1:5])
+
+
+def _print_table(info: TableInfo, head: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        shown = [{k: _plain(v) for k, v in row.items()} for row in head]
         print_json({**asdict(info), "head": shown})
         return
-    echo(f"table {name}, version {info.version}: {counted(info.rows, 'row')}, {show_bytes(info.bytes)}")
+    echo(f"table {info.name}, version {info.version}: {counted(info.rows, 'row')}, {show_bytes(info.bytes)}")
     for column, kind in info.columns.items():
         echo(f"  {column}: {kind}")
-    if head.height:
-        table(list(head.columns), [[value_text(v) for v in row] for row in head.rows()])
+    if head:
+        table(list(info.columns), [[value_text(row[column]) for column in info.columns] for row in head])
     history = [
         [str(h.version), when(h.at), h.mode, "-" if h.rows is None else f"{h.rows:,}", h.run or "-", h.step or "-"]
         for h in info.history

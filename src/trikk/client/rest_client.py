@@ -398,9 +398,9 @@ class Client:
         """Have an address get nothing more of a topic."""
         return self._post(Change, "/subscriptions/remove", {"topic": topic, "address": address})
 
-    def audit(self) -> Iterator[AuditLine]:
-        """Who changed what, the newest first."""
-        return self._pages(AuditLine, "/audit", "lines")
+    def audit(self, before: int | None = None) -> Iterator[AuditLine]:
+        """Who changed what, the newest first; `before` leaves out what is not older than that line."""
+        return self._pages(AuditLine, "/audit", "lines", {"cursor": before})
 
     def tokens(self) -> TokenList:
         """Tokens, those that count no longer, too."""
@@ -434,12 +434,12 @@ class Client:
         )
 
     def _pages(self, kind: type[T], path: str, name: str, query: _Query = _ALL) -> Iterator[T]:
-        cursor: str | None = None
+        query = {**query, "limit": _PAGE}
         while True:
-            page = self._get(dict[str, Any], path, {**query, "limit": _PAGE, "cursor": cursor})
+            page = self._get(dict[str, Any], path, query)
             yield from _converted(list[kind], page[name])  # type: ignore[valid-type]
-            cursor = page["next"]
-            if cursor is None:
+            query["cursor"] = page["next"]
+            if query["cursor"] is None:
                 return
 
     def _fetch(self, digest: str, part: Path) -> None:

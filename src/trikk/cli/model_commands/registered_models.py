@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+import msgspec
 
 from trikk.cli.audited import audited
 from trikk.cli.printing import echo, json_option, number_text, print_json, project_zone, table, user_name, when
+from trikk.cli.server_option import check_json, or_by_server, trikk
 from trikk.core.errors import UsageError
 from trikk.core.text import counted, shorten
 from trikk.core.values import plain
@@ -23,6 +25,9 @@ from trikk.models.task import class_text
 from trikk.models.version import ModelVersion
 from trikk.models.version_table import side_by_side
 from trikk.pipeline.model_reference import split_reference
+
+if TYPE_CHECKING:
+    from trikk.client.rest_client import Client
 
 F = TypeVar("F", bound=Callable[..., Any])
 _CUT = 28
@@ -64,9 +69,47 @@ def _alias_option(command: F) -> F:
     return click.option("--alias", default="champion", show_default=True)(command)
 
 
+def _list_by_server(client: Client, as_json: bool) -> None:
+    check_json(as_json=as_json)
+    listed = msgspec.to_builtins(list(client.models()))
+    print_json({"environment": listed[0]["environment"] if listed else "", "models": listed})
+
+
+def _show_by_server(client: Client, reference: str, as_json: bool) -> None:
+    check_json(as_json=as_json)
+    print_json(msgspec.to_builtins(client.model(reference)))
+
+
+def _compare_by_server(
+    client: Client, name: str, versions: tuple[str, ...], environment: str | None, as_json: bool
+) -> None:
+    compared = client.compare_versions(name, versions, environment)
+    _print_compared(name, compared["versions"], compared["lines"], as_json=as_json)
+
+
+def _promote_by_server(
+    client: Client, name: str, version: str, alias: str, why: str, environment: str | None, as_json: bool
+) -> None:
+    move = client.promote(name, version, alias, why, environment)["move"]
+    _print_promoted(name, alias, version, move, as_json=as_json)
+
+
+def _roll_back_by_server(
+    client: Client, name: str, alias: str, why: str, environment: str | None, as_json: bool
+) -> None:
+    _print_move(name, client.roll_back(name, alias, why, environment)["move"], as_json=as_json)
+
+
+def _approve_by_server(
+    client: Client, name: str, alias: str, why: str, environment: str | None, as_json: bool
+) -> None:
+    _print_move(name, client.approve_model(name, alias, why, environment)["move"], as_json=as_json)
+
+
 @models.command("list")
 @_environment_option
 @json_option
+@or_by_server(_list_by_server, without=("environment",))
 def list_models(environment: str | None, as_json: bool) -> None:
     """List all models: versions, and who holds which alias."""
     registry, where = _open(environment)
@@ -96,6 +139,7 @@ def list_models(environment: str | None, as_json: bool) -> None:
 @click.option("--at", metavar="TIME", help="Who held the aliases then: a day (its end), or a day and time.")
 @_environment_option
 @json_option
+@or_by_server(_show_by_server, without=("at", "environment"))
 def show(reference: str, at: str | None, environment: str | None, as_json: bool) -> None:
     """Show NAME: its versions, aliases and every move; or one version, NAME:3 or NAME@champion."""
     registry, where = _open(environment)
@@ -115,21 +159,28 @@ def show(reference: str, at: str | None, environment: str | None, as_json: bool)
 @click.argument("versions", nargs=-1, required=True, metavar="VERSION VERSION...")
 @_environment_option
 @json_option
+@or_by_server(_compare_by_server)
 def compare(name: str, versions: tuple[str, ...], environment: str | None, as_json: bool) -> None:
     """Compare versions of NAME (numbers or aliases): metrics, parameters, data versions, inputs."""
     registry, where = _open(environment)
     chosen = [registry.resolve(_reference(name, text), where) for text in versions]
-    lines = side_by_side(chosen)
+    lines: list[Any] = [line.to_json() for line in side_by_side(chosen)]
+    _print_compared(name, [version.version for version in chosen], lines, as_json=as_json)
+
+
+def _print_compared(
+    name: str, versions: Sequence[int], lines: Sequence[Mapping[str, Any]], *, as_json: bool
+) -> None:
     if as_json:
-        print_json({"model": name, "versions": [v.version for v in chosen], "lines": [x.to_json() for x in lines]})
+        print_json({"model": name, "versions": versions, "lines": lines})
         return
-    heads = [f"{name}:{v.version}" for v in chosen]
+    heads = [f"{name}:{version}" for version in versions]
     rows = [
         [
-            line.kind,
-            line.name if line.name != line.kind else "",
-            *map(_text, line.values),
-            "*" if line.differs else "",
+            line["kind"],
+            line["name"] if line["name"] != line["kind"] else "",
+            *map(_text, line["values"]),
+            "*" if line["differs"] else "",
         ]
         for line in lines
     ]
@@ -146,6 +197,7 @@ def compare(name: str, versions: tuple[str, ...], environment: str | None, as_js
 )
 @_environment_option
 @json_option
+@or_by_server(_promote_by_server, without=("at",))
 @audited("promote_model", "name", "version", "alias", "environment", "why")
 def promote(
     name: str, version: str, alias: str, why: str, at: str | None, environment: str | None, as_json: bool
@@ -165,12 +217,16 @@ def promote(
         at=now if moment is None else moment,
         recorded=None if moment is None else now,
     )
+    _print_promoted(name, alias, str(number), move, as_json=as_json)
+
+
+def _print_promoted(name: str, alias: str, version: str, move: Move | None, *, as_json: bool) -> None:
     if as_json:
         print_json({"move": None if move is None else move.to_json()})
     elif move is None:
-        echo(f"version {number} holds {name}@{alias} already")
+        echo(f"version {version} holds {name}@{alias} already")
     elif move.state == MoveState.REQUESTED:
-        echo(f"{name}@{alias} requires approval; next: trikk models approve {name} --alias {alias}")
+        echo(f"{name}@{alias} requires approval; next: {trikk()} models approve {name} --alias {alias}")
     else:
         echo(_moved(name, move))
 
@@ -181,6 +237,7 @@ def promote(
 @_why_option
 @_environment_option
 @json_option
+@or_by_server(_roll_back_by_server)
 @audited("roll_back_model", "name", "alias", "environment", "why")
 def rollback(name: str, alias: str, why: str, environment: str | None, as_json: bool) -> None:
     """Return an alias of NAME to the version that held it before."""
@@ -194,6 +251,7 @@ def rollback(name: str, alias: str, why: str, environment: str | None, as_json: 
 @_why_option
 @_environment_option
 @json_option
+@or_by_server(_approve_by_server)
 @audited("approve_model", "name", "alias", "environment", "why")
 def approve(name: str, alias: str, why: str, environment: str | None, as_json: bool) -> None:
     """Approve the waiting move of an alias of NAME."""
@@ -343,10 +401,10 @@ def _why(move: Move) -> str:
     return ", ".join(filter(None, [why, f"told {when(move.recorded)}" if move.recorded else ""])) or "-"
 
 
-def _print_move(name: str, move: Move, *, as_json: bool) -> None:
+def _print_move(name: str, move: Move | None, *, as_json: bool) -> None:
     if as_json:
-        print_json({"move": move.to_json()})
-    else:
+        print_json({"move": move and move.to_json()})
+    elif move is not None:
         echo(_moved(name, move))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,14 +11,45 @@ import click
 from trikk.cli.audited import audited, by_word
 from trikk.cli.monitor_commands.watch_command import moment_of
 from trikk.cli.printing import echo, json_option, print_json, style, table, user_name, when
+from trikk.cli.server_option import or_by_server
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
     from trikk.alerts.incidents.book import Book
-    from trikk.alerts.incidents.incident import Incident
+    from trikk.client.rest_client import Client
 
 _COLOURS = {"alarm": "red", "warning": "yellow", "info": "cyan"}
 _ACTIONS = ("ack", "resolve")
+
+
+def _by_server(client: Client, words: tuple[str, ...], everything: bool, why: str, by: str, as_json: bool) -> None:
+    client.by = by or client.by
+    action, incident = _words(words, why)
+    if action:
+        done = client.acknowledge(incident, why) if action == "ack" else client.resolve(incident, why)
+        _print_done(done, action, client.by, as_json=as_json)
+    elif incident:
+        _show(client.incident(incident), as_json=as_json)
+    else:
+        _list(list(client.incidents(all=everything)), everything=everything, as_json=as_json)
+
+
+def _words(words: tuple[str, ...], why: str) -> tuple[str, str]:
+    """What is to be done, and to which incident; "" for nothing, and for all."""
+    action, ids = (words[0], words[1:]) if words and words[0] in _ACTIONS else ("", words)
+    if len(ids) > 1 or (action and not ids):
+        raise click.UsageError("name one incident")
+    # Whoever reads the timeline later has to know why it was closed by hand.
+    if action == "resolve" and not why:
+        raise click.UsageError("resolving an incident by hand takes --why")
+    return action, ids[0] if ids else ""
+
+
+def _print_done(incident: Mapping[str, Any], action: str, by: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(incident)
+    else:
+        echo(f"{incident['id']}: {'acknowledged' if action == 'ack' else 'resolved'} by {by}")
 
 
 @click.command()
@@ -27,6 +59,7 @@ _ACTIONS = ("ack", "resolve")
 @click.option("--by", default="", help="Who does it; the user's name by default.")
 @click.option("--now", metavar="TIME", help="When it is done, for a simulated time; the present by default.")
 @json_option
+@or_by_server(_by_server, without=("now",))
 @audited(by_word("incident", "ack", "resolve"), "words", "why")
 def incidents(words: tuple[str, ...], everything: bool, why: str, by: str, now: str | None, as_json: bool) -> None:
     """List open incidents, show one, acknowledge it (`ack ID`) or resolve it by hand (`resolve ID --why TEXT`)."""
@@ -34,71 +67,64 @@ def incidents(words: tuple[str, ...], everything: bool, why: str, by: str, now: 
 
     project = Project.open()
     book = Book(project.journal)
-    action, ids = (words[0], words[1:]) if words and words[0] in _ACTIONS else ("", words)
-    if len(ids) > 1 or (action and not ids):
-        raise click.UsageError("name one incident")
+    action, incident = _words(words, why)
     if action:
-        _act(project, book, action, ids[0], why=why, by=by or user_name(), now=now, as_json=as_json)
-    elif ids:
-        _show(book, ids[0], as_json=as_json)
+        _act(project, book, action, incident, why=why, by=by or user_name(), now=now, as_json=as_json)
+    elif incident:
+        shown = book.get(incident)
+        _show({**shown.to_json(), "timeline": book.entries(shown)}, as_json=as_json)
+        if shown.told and shown.is_open and not as_json:
+            from trikk.alerts.delivery.message import commands
+
+            echo(f"next: {commands(shown, shown.told[-1])[0]}")
     else:
-        _list(book.all() if everything else book.open(), everything=everything, as_json=as_json)
+        listed = book.all() if everything else book.open()
+        _list([one.to_json() for one in listed], everything=everything, as_json=as_json)
 
 
 def _act(
     project: Project, book: Book, action: str, incident: str, *, why: str, by: str, now: str | None, as_json: bool
 ) -> None:
     at = time.time() if now is None else moment_of(now, project).timestamp()
-    # Whoever reads the timeline later has to know why it was closed by hand.
-    if action == "resolve" and not why:
-        raise click.UsageError("resolving an incident by hand takes --why")
     done = (book.acknowledge if action == "ack" else book.resolve)(incident, by=by, why=why, at=at)
-    if as_json:
-        print_json(done.to_json())
-    else:
-        echo(f"{incident}: {'acknowledged' if action == 'ack' else 'resolved'} by {by}")
+    _print_done(done.to_json(), action, by, as_json=as_json)
 
 
-def _list(listed: list[Incident], *, everything: bool, as_json: bool) -> None:
+def _list(listed: Sequence[Mapping[str, Any]], *, everything: bool, as_json: bool) -> None:
     from trikk.alerts.incidents.incident import IncidentState
 
     if as_json:
-        print_json({"incidents": [incident.to_json() for incident in listed]})
+        print_json({"incidents": listed})
         return
     if not listed:
         echo("no incidents" if everything else "no open incidents")
         return
-    table(
-        ["INCIDENT", "SEVERITY", "STATE", "SINCE", "WHAT"],
-        [
+    rows = []
+    for incident in listed:
+        is_over = incident["state"] == IncidentState.RESOLVED
+        known = " (acknowledged)" if incident["acknowledged"] and not is_over else ""
+        seen = (incident["point"] or {}).get("text", "")
+        rows.append(
             [
-                i.id,
-                style(i.severity, fg=_COLOURS[i.severity]),
-                f"{i.state}{' (acknowledged)' if i.acknowledged and i.is_open else ''}",
-                when(i.since),
-                i.title
-                + f"; {i.resolved_why if i.state == IncidentState.RESOLVED else i.point.text if i.point else ''}",
+                incident["id"],
+                style(incident["severity"], fg=_COLOURS[incident["severity"]]),
+                f"{incident['state']}{known}",
+                when(incident["since"]),
+                f"{incident['title']}; {incident['resolved_why'] if is_over else seen}",
             ]
-            for i in listed
-        ],
-    )
+        )
+    table(["INCIDENT", "SEVERITY", "STATE", "SINCE", "WHAT"], rows)
 
 
-def _show(book: Book, incident: str, *, as_json: bool) -> None:
-    shown = book.get(incident)
-    entries: list[Any] = book.entries(shown)
+def _show(incident: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print_json({**shown.to_json(), "timeline": entries})
+        print_json(incident)
         return
-    echo(f"{shown.id}: {shown.title}")
-    severity = style(shown.severity, fg=_COLOURS[shown.severity])
-    echo("  ", severity, f", {shown.state}, since {when(shown.since)}")
-    for entry in entries:
+    echo(f"{incident['id']}: {incident['title']}")
+    severity = style(incident["severity"], fg=_COLOURS[incident["severity"]])
+    echo("  ", severity, f", {incident['state']}, since {when(incident['since'])}")
+    for entry in incident["timeline"]:
         echo(f"  {when(entry['at'])}  {_said(entry)}")
-    if shown.told and shown.is_open:
-        from trikk.alerts.delivery.message import commands
-
-        echo(f"next: {commands(shown, shown.told[-1])[0]}")
 
 
 def _said(entry: dict[str, Any]) -> str:

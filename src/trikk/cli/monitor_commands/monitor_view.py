@@ -22,11 +22,13 @@ from trikk.cli.printing import (
     value_text,
     when,
 )
-from trikk.core.errors import TrikkError, UnknownName
+from trikk.cli.server_option import check_json, or_by_server
+from trikk.core.errors import TrikkError, UnknownName, UsageError
 from trikk.core.text import counted, printable, shorten
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
+    from trikk.client.rest_client import Client
     from trikk.monitoring.drilldown.source_rows import SourceRows
     from trikk.monitoring.estimates.trust import Trust
     from trikk.monitoring.figures.matrix import Matrix
@@ -47,6 +49,29 @@ _STATES = {
 }
 
 
+def _monitor_by_server(
+    client: Client,
+    name: str | None,
+    window: str | None,
+    kind: str | None,
+    slice_: str | None,
+    worst: int | None,
+    truth: str | None,
+    predicted: str | None,
+    last: int,
+    as_json: bool,
+) -> None:
+    check_json(as_json=as_json)
+    if name is None:
+        print_json({"monitors": list(client.monitors())})
+    elif window and (worst or slice_ or truth or predicted):
+        print_json(client.cases(name, window, kind, slice_, truth, predicted, worst))
+    elif window or worst or slice_ or truth or predicted:
+        raise UsageError("of one window, a server has the worst cases only", next="add --window LABEL --worst 20")
+    else:
+        print_json(client.monitor(name, kind, last))
+
+
 @click.command()
 @click.argument("name", required=False)
 @click.option(
@@ -62,6 +87,7 @@ _STATES = {
 @click.option("--last", type=click.IntRange(1), default=14, show_default=True, help="How many windows.")
 @click.option("--drift", is_flag=True, help="How each day's values differ from earlier days'.")
 @json_option
+@or_by_server(_monitor_by_server, without=("drift",))
 def monitor(
     name: str | None,
     window: str | None,
@@ -379,6 +405,11 @@ def _is_shown(column: str, rows: list[dict[str, Any]]) -> bool:
     return column not in _OF_NOWCASTS or any(row[column] for row in rows)
 
 
+def _explain_by_server(client: Client, prediction_id: str, table_: str | None, as_json: bool) -> None:
+    check_json(as_json=as_json)
+    print_json(client.explain(prediction_id, table_))
+
+
 @click.command()
 @click.argument("prediction_id")
 @click.option("--table", "table_", help="The table to look in; all by default.")
@@ -386,6 +417,7 @@ def _is_shown(column: str, rows: list[dict[str, Any]]) -> bool:
     "--rows", "with_rows", is_flag=True, help="Show the rows of the tables that its run and its model read."
 )
 @json_option
+@or_by_server(_explain_by_server, without=("with_rows",))
 def explain(prediction_id: str, table_: str | None, with_rows: bool, as_json: bool) -> None:
     """Show everything behind one prediction: inputs, earlier predictions, truth, model, run, code and data."""
     from trikk.monitoring.drilldown.drill import explain as explained

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,14 +11,22 @@ from zoneinfo import ZoneInfo
 import click
 
 from trikk.cli.printing import echo, json_option, print_json, project_zone, style, table
+from trikk.cli.server_option import or_by_server
 from trikk.core.errors import ParameterError, UnknownName
 from trikk.core.zones import day_start
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
+    from trikk.client.rest_client import Client
     from trikk.timeline import Happening
 
 _COLOURS = {"alarm": "red", "warning": "yellow", "info": "cyan", "good": "green"}
+
+
+def _by_server(client: Client, first: str | None, last: str | None, everything: bool, as_json: bool) -> None:
+    zone = project_zone()
+    since, until = _midnight(first, "--from", zone), _midnight(last, "--to", zone, after=1)
+    _print(client.timeline(since, until)["happenings"], zone, everything=everything, picture=None, as_json=as_json)
 
 
 @click.command()
@@ -28,6 +37,7 @@ _COLOURS = {"alarm": "red", "warning": "yellow", "info": "cyan", "good": "green"
 @click.option("--monitor", default="", help="The monitor to draw; the only one if there is one.")
 @click.option("--metric", default="", help="The figure to draw; the monitor's first by default.")
 @json_option
+@or_by_server(_by_server, without=("picture", "monitor", "metric"))
 def timeline(
     first: str | None,
     last: str | None,
@@ -49,6 +59,12 @@ def timeline(
     happened = happenings(project.journal, project.settings.environment, since=since, until=until)
     if picture is not None:
         _draw(project, picture, monitor, metric, since, until)
+    _print(happened, zone, everything=everything, picture=picture, as_json=as_json)
+
+
+def _print(
+    happened: Sequence[Happening], zone: ZoneInfo, *, everything: bool, picture: Path | None, as_json: bool
+) -> None:
     if as_json:
         print_json(
             {"happenings": [one.to_json() for one in happened], "picture": str(picture) if picture else None}

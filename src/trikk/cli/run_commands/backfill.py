@@ -24,6 +24,7 @@ from trikk.cli.run_commands.execute import (
 )
 from trikk.cli.run_commands.progress import Progress
 from trikk.cli.run_commands.run_end import WAITS, explain_waiting
+from trikk.cli.server_option import or_by_server, trikk
 from trikk.core.errors import RunError, TrikkError, UsageError
 from trikk.execution.backfills.backfill_declaration import Asked, declaration_of
 from trikk.execution.backfills.backfill_ledger import begin, moment_of, refresh
@@ -44,6 +45,7 @@ from trikk.runs.states import RunStatus
 from trikk.tracking.mlflow.background_mirror import mirroring
 
 if TYPE_CHECKING:
+    from trikk.client.rest_client import Client
     from trikk.execution.resume import Code
     from trikk.pipeline.graph import Graph
     from trikk.runs.journals.journal import RunRow
@@ -121,6 +123,22 @@ class _Teller:
         self._heading = ""
 
 
+def _by_server(client: Client, *, first: str, last: str, queued: bool, as_json: bool, **given: Any) -> int:
+    if not queued:
+        raise UsageError(
+            "a server begins the days by itself", next="add --queue; see how far it is: trikk backfills"
+        )
+    if given["code"]:
+        raise UsageError(f"--with-{given.pop('code')}-code is of no use with a server", next="leave it out")
+    options = {name: value for name, value in given.items() if value not in (None, ())}
+    begun = client.backfill(options.pop("pipelines"), first, last, **options)
+    if as_json:
+        print_json(begun)
+    else:
+        echo(f"backfill {begun['id']} is written down; see how far it is: {trikk()} backfills {begun['id']}")
+    return 0
+
+
 @click.command()
 @click.argument("pipelines", metavar="PIPELINE...", nargs=-1, required=True)
 @click.option("--from", "first", required=True, metavar="DATE", help="The first day, such as 2020-03-02.")
@@ -140,6 +158,7 @@ class _Teller:
 @keep_going_option
 @parallel_option
 @json_option
+@or_by_server(_by_server, without=("quiet", "watches", "max_parallel"))
 @audited("start_backfill", "pipelines", "first", "last")
 def backfill(
     pipelines: tuple[str, ...],

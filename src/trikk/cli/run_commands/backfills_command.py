@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from trikk.cli.audited import audited, by_word
 from trikk.cli.printing import echo, json_option, print_json, state_text, table, user_name, when
 from trikk.cli.run_commands.backfill import carry, report
+from trikk.cli.server_option import or_by_server, trikk
 from trikk.execution.backfills.backfill_ledger import change, check_code, every, find, states_of
 from trikk.execution.backfills.backfill_state import (
     Backfill,
     BackfillStatus,
     Change,
+    Progress,
     backfill_document,
-    days_begun,
     progress,
     summary,
 )
@@ -25,7 +28,43 @@ from trikk.execution.run_options import How
 from trikk.execution.session import Session
 from trikk.runs.living_servers import living
 
+if TYPE_CHECKING:
+    from trikk.client.rest_client import Client
+
 _CHANGES = {"pause": Change.PAUSED, "cancel": Change.CANCELLED}
+
+
+def _by_server(client: Client, words: tuple[str, ...], why: str, code: Any, as_json: bool, **_: Any) -> None:
+    action, name = _words(words)
+    if not name:
+        _list(list(client.backfills()), as_json=as_json)
+        return
+    backfill = _named(client, name)
+    if action == "resume":
+        document = client.resume_backfill(backfill, code, why)
+    elif action:
+        document = (client.pause_backfill if action == "pause" else client.cancel_backfill)(backfill, why)
+    else:
+        document = client.show_backfill(backfill)
+    if as_json:
+        print_json(document)
+    else:
+        _show(document)
+
+
+def _named(client: Client, name: str) -> str:
+    """A backfill's id, of its beginning or `last`; what is none is left to the server to refuse."""
+    ids = [backfill["id"] for backfill in client.backfills()]
+    alike = ids[:1] if name == "last" else [one for one in ids if one.startswith(name)]
+    return alike[0] if len(alike) == 1 else name
+
+
+def _words(words: tuple[str, ...]) -> tuple[str, str]:
+    """What is to be done, and to which backfill; "" for nothing, and for all."""
+    action, names = (words[0], words[1:]) if words and words[0] in ("resume", *_CHANGES) else ("", words)
+    if len(names) > 1 or (action and not names):
+        raise click.UsageError("name one backfill")
+    return action, names[0] if names else ""
 
 
 @click.command()
@@ -36,6 +75,7 @@ _CHANGES = {"pause": Change.PAUSED, "cancel": Change.CANCELLED}
 @click.option("-q", "--quiet", is_flag=True, help="Print one line for each day, and what went wrong.")
 @click.option("--helps", is_flag=True, hidden=True)
 @json_option
+@or_by_server(_by_server, without=("quiet", "helps"))
 @audited(by_word("backfill", "pause", "resume", "cancel"), "words", "why")
 def backfills(words: tuple[str, ...], why: str, code: Any, quiet: bool, helps: bool, as_json: bool) -> int:
     """List backfills, show one (an id, its beginning, or `last`), pause it, go on with it, or cancel it.
@@ -44,13 +84,12 @@ def backfills(words: tuple[str, ...], why: str, code: Any, quiet: bool, helps: b
     or in the servers' if it was left to them and one is there.
     """
     project = Project.open()
-    action, names = (words[0], words[1:]) if words and words[0] in ("resume", *_CHANGES) else ("", words)
-    if len(names) > 1 or (action and not names):
-        raise click.UsageError("name one backfill")
-    if not names:
-        _list(project, as_json=as_json)
+    action, name = _words(words)
+    if not name:
+        listed = every(project.journal)
+        _list([summary(one, states_of(project.journal, one)) for one in listed], as_json=as_json)
         return 0
-    backfill = find(project.journal, names[0])
+    backfill = find(project.journal, name)
     if action == "resume":
         return _resume(project, backfill, code, quiet=quiet, helps=helps, as_json=as_json)
     if action:
@@ -59,10 +98,16 @@ def backfills(words: tuple[str, ...], why: str, code: Any, quiet: bool, helps: b
 
 
 def _print(project: Project, backfill: Backfill, *, as_json: bool) -> int:
+    document = backfill_document(backfill, states_of(project.journal, backfill))
     if as_json:
-        print_json(backfill_document(backfill, states_of(project.journal, backfill)))
-    else:
-        _show(project, backfill)
+        print_json(document)
+        return 0
+    declared, now = backfill.declaration, time.time()
+    _show(document, f", {declared.parallel} at once")
+    if document["state"] == BackfillStatus.OPEN and declared.queued and living(project.journal.servers(), now):
+        echo("servers carry it out; to stop them: trikk backfills pause " + backfill.id)
+    elif document["state"] not in (BackfillStatus.SUCCEEDED, BackfillStatus.CANCELLED):
+        echo(f"next: trikk backfills resume {backfill.id}")
     return 0
 
 
@@ -84,50 +129,41 @@ def _resume(project: Project, backfill: Backfill, code: Any, *, quiet: bool, hel
     return report(carrier, teller, as_json=as_json)
 
 
-def _list(project: Project, *, as_json: bool) -> None:
-    listed = [(one, states_of(project.journal, one)) for one in every(project.journal)]
+def _list(listed: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     if as_json:
-        print_json({"backfills": [summary(one, runs) for one, runs in listed]})
+        print_json({"backfills": listed})
     elif not listed:
-        echo("no backfills yet: trikk backfill PIPELINE --from DAY --to DAY")
+        echo(f"no backfills yet: {trikk()} backfill PIPELINE --from DAY --to DAY")
     else:
         lines = [
             [
-                one.id,
-                ", ".join(one.declaration.pipelines),
+                one["id"],
+                ", ".join(one["pipelines"]),
                 _period(one),
-                state_text(p.state),
-                when(one.begun),
-                p.text,
+                state_text(one["state"]),
+                _when(one),
+                Progress.read(one).text,
             ]
-            for one, p in ((one, progress(one, runs)) for one, runs in listed)
+            for one in listed
         ]
         table(["BACKFILL", "PIPELINES", "DAYS", "STATE", "BEGUN", "PROGRESS"], lines)
 
 
-def _show(project: Project, backfill: Backfill) -> None:
-    now = time.time()
-    runs = states_of(project.journal, backfill)
-    done = progress(backfill, runs)
-    echo(f"backfill {backfill.id} of {', '.join(backfill.declaration.pipelines)}: ", state_text(done.state))
-    echo(f"  days {_period(backfill)}, {backfill.declaration.parallel} at once; {done.text}")
-    if backfill.by:
-        echo(f"  {done.state} by {backfill.by}" + (f": {backfill.why}" if backfill.why else ""))
-    rows = [
-        [run["day"], run["pipeline"], state_text(run["state"]), run["run"]] for run in days_begun(backfill, runs)
-    ]
+def _show(backfill: Mapping[str, Any], at_once: str = "") -> None:
+    state = backfill["state"]
+    echo(f"backfill {backfill['id']} of {', '.join(backfill['pipelines'])}: ", state_text(state))
+    echo(f"  days {_period(backfill)}{at_once}; {Progress.read(backfill).text}")
+    if backfill["by"]:
+        echo(f"  {state} by {backfill['by']}" + (f": {backfill['why']}" if backfill["why"] else ""))
+    rows = [[run["day"], run["pipeline"], state_text(run["state"]), run["run"]] for run in backfill["runs"]]
     if rows:
         table(["DAY", "PIPELINE", "STATE", "RUN"], rows)
-    if (
-        done.state == BackfillStatus.OPEN
-        and backfill.declaration.queued
-        and living(project.journal.servers(), now)
-    ):
-        echo("servers carry it out; to stop them: trikk backfills pause " + backfill.id)
-    elif done.state in (BackfillStatus.PAUSED, BackfillStatus.STOPPED, BackfillStatus.OPEN, BackfillStatus.FAILED):
-        echo(f"next: trikk backfills resume {backfill.id}")
 
 
-def _period(backfill: Backfill) -> str:
-    days = backfill.declaration.days
-    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+def _period(backfill: Mapping[str, Any]) -> str:
+    first, last = backfill["from"], backfill["to"]
+    return str(first) if first == last else f"{first} to {last}"
+
+
+def _when(backfill: Mapping[str, Any]) -> str:
+    return when(datetime.fromisoformat(backfill["begun"]).timestamp())

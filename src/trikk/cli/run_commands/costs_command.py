@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import click
 
 from trikk.cli.printing import echo, json_option, print_json, table
+from trikk.cli.server_option import or_by_server
 from trikk.core.durations import show_seconds
 from trikk.core.text import counted
 from trikk.execution.project import Project
-from trikk.execution.upkeep.cost_report import DAYS, By, CostLine, cost_report, since_day
+from trikk.execution.upkeep.cost_report import DAYS, By, CostLine, CostReport, cost_report, since_day
 from trikk.runs.cost import money
+
+if TYPE_CHECKING:
+    from trikk.client.rest_client import Client
+
+
+def _by_server(client: Client, by: str, since: str | None, as_json: bool) -> None:
+    _print(client.costs(by, since), as_json=as_json)
 
 
 @click.command()
@@ -25,6 +34,7 @@ from trikk.runs.cost import money
 )
 @click.option("--since", metavar="DATE", help=f"The first day on which runs ended; {DAYS} days ago if not given.")
 @json_option
+@or_by_server(_by_server)
 def costs(by: str, since: str | None, as_json: bool) -> None:
     """Show what runs took and cost, by step, pipeline, run, branch or model version.
 
@@ -32,7 +42,10 @@ def costs(by: str, since: str | None, as_json: bool) -> None:
     """
     project, now = Project.open(), time.time()
     first = since_day(since, now, ZoneInfo(project.settings.timezone))
-    report = cost_report(project, By(by), first, now)
+    _print(cost_report(project, By(by), first, now), as_json=as_json)
+
+
+def _print(report: CostReport, *, as_json: bool) -> None:
     if as_json:
         print_json(report.to_json())
         return
@@ -41,7 +54,9 @@ def costs(by: str, since: str | None, as_json: bool) -> None:
     else:
         rows = [_row(line, report.currency) for line in (*report.lines, report.total)]
         table(
-            [by.upper(), "RUNS", "TIME", "CORE HOURS", "COST"], rows, right=["RUNS", "TIME", "CORE HOURS", "COST"]
+            [report.by.upper(), "RUNS", "TIME", "CORE HOURS", "COST"],
+            rows,
+            right=["RUNS", "TIME", "CORE HOURS", "COST"],
         )
     if report.currency is None:
         echo("no prices are set: write core_hour = ... below [costs] in trikk.toml")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from trikk.cli.audited import audited, by_word
 from trikk.cli.printing import echo, json_option, print_json, style, table, tick_shown, user_name
+from trikk.cli.server_option import or_by_server
 from trikk.core.durations import show_seconds
 from trikk.core.errors import UnknownName
 from trikk.core.settings import load_settings
@@ -16,9 +18,33 @@ from trikk.execution.project import Project
 from trikk.streams.stream_declaration import Stream, declared_streams
 
 if TYPE_CHECKING:
+    from trikk.client.rest_client import Client
     from trikk.server.streams.stream_view import StreamRow
 
 _ACTIONS = ("retry", "drop")
+
+
+def _by_server(client: Client, words: tuple[str, ...], show_aside: bool, why: str, by: str, as_json: bool) -> None:
+    from trikk.server.streams.stream_view import StreamRow
+
+    client.by = by or client.by
+    action, name = _words(words)
+    if action:
+        settled = client.retry_stream(name) if action == "retry" else client.drop_stream(name, why)
+        _print_settled(settled, action, as_json=as_json)
+    elif name:
+        _print_details(client.stream(name), show_aside=show_aside, as_json=as_json)
+    else:
+        listed = client.streams()
+        _print_rows([StreamRow.read(row) for row in listed["streams"]], listed, as_json=as_json)
+
+
+def _words(words: tuple[str, ...]) -> tuple[str, str]:
+    """What is to be done, and with which stream; "" for nothing, and for all."""
+    action, names = (words[0], words[1:]) if words and words[0] in _ACTIONS else ("", words)
+    if len(names) > 1 or (action and not names):
+        raise click.UsageError("name one stream")
+    return action, names[0] if names else ""
 
 
 @click.command()
@@ -27,6 +53,7 @@ _ACTIONS = ("retry", "drop")
 @click.option("--why", default="", help="The reason, for drop.")
 @click.option("--by", default="", help="Who does it; the user's name by default.")
 @json_option
+@or_by_server(_by_server)
 @audited(by_word("set_aside", *_ACTIONS), "words", "why")
 def streams(words: tuple[str, ...], show_aside: bool, why: str, by: str, as_json: bool) -> None:
     """List what is read into tables, show one stream, or settle what it has set aside (`retry NAME`, `drop NAME`).
@@ -36,22 +63,29 @@ def streams(words: tuple[str, ...], show_aside: bool, why: str, by: str, as_json
     from trikk.server.streams.stream_view import stream_details, stream_rows, streams_document
 
     project = Project.open()
-    action, names = (words[0], words[1:]) if words and words[0] in _ACTIONS else ("", words)
-    if len(names) > 1 or (action and not names):
-        raise click.UsageError("name one stream")
+    action, name = _words(words)
     declared = declared_streams(load_settings(project.root))
     now = time.time()
     if action:
-        _settle(project, declared, action, names[0], by or user_name(), why, now, as_json=as_json)
-    elif names:
-        details = stream_details(project, declared, names[0], now)
-        if as_json:
-            print_json(details)
-        else:
-            _show(details, show_aside=show_aside)
-    elif as_json:
-        print_json(streams_document(project, declared, now))
-    elif rows := stream_rows(project, declared, now):
+        _settle(project, declared, action, name, by or user_name(), why, now, as_json=as_json)
+    elif name:
+        _print_details(stream_details(project, declared, name, now), show_aside=show_aside, as_json=as_json)
+    else:
+        rows = stream_rows(project, declared, now)
+        _print_rows(rows, streams_document(project, declared, now), as_json=as_json)
+
+
+def _print_details(details: dict[str, Any], *, show_aside: bool, as_json: bool) -> None:
+    if as_json:
+        print_json(details)
+    else:
+        _show(details, show_aside=show_aside)
+
+
+def _print_rows(rows: Sequence[StreamRow], document: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(document)
+    elif rows:
         table(
             ["STREAM", "TABLE", "STATE", "ROWS", "BEHIND", "A SECOND", "LAST", "SET ASIDE"],
             map(_cells, rows),
@@ -86,12 +120,17 @@ def _settle(
         raise UnknownName("stream", name, declared)
     if action == "drop":
         count, left = drop(project.journal, name, by=by, why=why, at=now), 0
-        text = f"{count:,} messages are dropped"
     else:
         count, entries = retry(project, declared[name], by=by, at=now)
-        left, text = len(entries), f"{count:,} messages are in table {declared[name].table} now"
+        left = len(entries)
+    _print_settled(settled_document(name, count, left), action, as_json=as_json)
+
+
+def _print_settled(settled: dict[str, Any], action: str, *, as_json: bool) -> None:
+    name, count, left = settled["stream"], settled["settled"], settled["left"]
+    text = f"{count:,} messages are {'dropped' if action == 'drop' else 'in the table now'}"
     if as_json:
-        print_json(settled_document(name, count, left))
+        print_json(settled)
     else:
         echo(text + (f"; {left:,} still do not fit: trikk streams {name} --set-aside" if left else ""))
 

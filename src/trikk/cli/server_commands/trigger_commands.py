@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,20 @@ import click
 
 from trikk.cli.audited import audited, by_word
 from trikk.cli.declaration_check import declared_triggers
-from trikk.cli.printing import echo, json_option, print_json, state_text, style, table, tick_shown, user_name
+from trikk.cli.printing import (
+    echo,
+    json_option,
+    print_json,
+    project_zone,
+    state_text,
+    style,
+    table,
+    tick_shown,
+    user_name,
+)
 from trikk.cli.run_commands.execute import finish
 from trikk.cli.run_commands.progress import Progress
+from trikk.cli.server_option import or_by_server, trikk
 from trikk.core.errors import ParameterError, TrikkError
 from trikk.core.text import counted
 from trikk.core.zones import zone_of
@@ -26,6 +37,7 @@ from trikk.triggers.declared import trigger_named
 from trikk.triggers.trigger_state import TriggerEntry, tick_text
 
 if TYPE_CHECKING:
+    from trikk.client.rest_client import Client
     from trikk.runs.journals.server_beats import Server
     from trikk.server.schedule.trigger_actions import Fired
     from trikk.server.schedule.trigger_view import TriggerDetails, TriggerRow
@@ -35,12 +47,69 @@ _ACTIONS = ("pause", "unpause")
 _VERBS: dict[str, str] = {TriggerEntry.ADOPTED: "begins", TriggerEntry.RETIRED: "is no longer declared"}
 
 
+def _triggers_by_server(
+    client: Client, words: tuple[str, ...], until: str | None, why: str, by: str, as_json: bool
+) -> None:
+    from trikk.server.schedule.trigger_view import TriggerDetails, TriggerRow
+
+    client.by = by or client.by
+    action, name = _words(words, until)
+    if not name:
+        known = client.triggers()
+        rows = [TriggerRow.read({**row}) for row in known["triggers"]]
+        if as_json:
+            print_json([row.to_json() for row in rows])
+            return
+        if known["trouble"]:
+            echo(style("the project's code does not load", fg="red"), f": {known['trouble']['what']}", err=True)
+        _print_rows([(row, project_zone().key) for row in rows])
+        return
+    if action:
+        document = client.pause(name, why, until) if action == "pause" else client.unpause(name, why)
+    else:
+        document = client.trigger(name)
+    details = TriggerDetails.read({**document, "row": document})
+    _print_trigger(details, action, str(details.declaration.get("timezone", "UTC")), as_json=as_json)
+
+
+def _fire_by_server(
+    client: Client,
+    name: str,
+    moment: str | None,
+    payload: str | None,
+    identity: str,
+    by: str,
+    as_json: bool,
+    **of: str,
+) -> int:
+    client.by = by or client.by
+    event = {key: value for key, value in (*of.items(), ("id", identity)) if value}
+    fired = client.fire(name, moment, payload=_payload(payload), **event)
+    if as_json:
+        print_json(fired)
+    else:
+        verb = "is queued; the server starts it" if fired["state"] == RunStatus.QUEUED else f"is {fired['state']}"
+        echo(f"run {fired['id']} of {fired['pipeline']} {verb}: {trikk()} show {fired['id']}")
+    return 1 if fired["state"] in (RunStatus.FAILED, RunStatus.CANCELLED) else 0
+
+
+def _words(words: tuple[str, ...], until: str | None) -> tuple[str, str]:
+    """What is to be done, and to which trigger; "" for nothing, and for all."""
+    action, names = (words[0], words[1:]) if words and words[0] in _ACTIONS else ("", words)
+    if len(names) > 1 or (action and not names):
+        raise click.UsageError("name one trigger")
+    if until is not None and action != "pause":
+        raise click.UsageError("--until says when a pause ends: trikk triggers pause NAME --until TIME")
+    return action, names[0] if names else ""
+
+
 @click.command()
 @click.argument("words", nargs=-1, metavar="[pause|unpause] [NAME]")
 @click.option("--until", metavar="TIME", help="When a pause ends by itself: a time, or the beginning of a day.")
 @click.option("--why", default="", help="The reason, for pause and unpause.")
 @click.option("--by", default="", help="Who does it; the user's name by default.")
 @json_option
+@or_by_server(_triggers_by_server)
 @audited(by_word("trigger", "pause", "unpause"), "words", "why")
 def triggers(words: tuple[str, ...], until: str | None, why: str, by: str, as_json: bool) -> None:
     """List triggers, show one, or stop it for a while (`pause NAME`, `unpause NAME`).
@@ -50,32 +119,32 @@ def triggers(words: tuple[str, ...], until: str | None, why: str, by: str, as_js
     from trikk.server.schedule.trigger_view import trigger_details, trigger_rows
 
     project = Project.open()
-    action, names = (words[0], words[1:]) if words and words[0] in _ACTIONS else ("", words)
-    if len(names) > 1 or (action and not names):
-        raise click.UsageError("name one trigger")
-    if until is not None and action != "pause":
-        raise click.UsageError("--until says when a pause ends: trikk triggers pause NAME --until TIME")
-    declared = _known(project, *names)
+    action, name = _words(words, until)
+    declared = _known(project, name)
     now = time.time()
-    if not names:
+    if not name:
         rows = trigger_rows(project.journal, declared.values(), now)
         if as_json:
             print_json([row.to_json() for row in rows])
         else:
             _list(project, rows, {name: trigger.trigger.timezone for name, trigger in declared.items()}, now)
         return
-    trigger = trigger_named(declared, names[0])
+    trigger = trigger_named(declared, name)
     if action:
         _pause(project, trigger, paused=action == "pause", by=by or user_name(), why=why, until=until)
     details = trigger_details(project.journal, trigger, now)
+    _print_trigger(details, action, trigger.trigger.timezone, as_json=as_json)
+    if not (as_json or action):
+        _tell_whose(project, now)
+
+
+def _print_trigger(details: TriggerDetails, action: str, zone: str, *, as_json: bool) -> None:
     if as_json:
         print_json(details.to_json())
     elif action:
-        zone = trigger.trigger.timezone
-        echo(f"trigger {names[0]} is {_until(details.row, zone) if action == 'pause' else 'not paused'}")
+        echo(f"trigger {details.row.name} is {_until(details.row, zone) if action == 'pause' else 'not paused'}")
     else:
         _show(details)
-        _tell_whose(project, now)
 
 
 @click.command()
@@ -93,6 +162,7 @@ def triggers(words: tuple[str, ...], until: str | None, why: str, by: str, as_js
 @click.option("--run", default="", metavar="ID", help="The run that has ended, of a trigger that waits for that.")
 @click.option("--by", default="", help="Who does it; the user's name by default.")
 @json_option
+@or_by_server(_fire_by_server)
 @audited("fire_trigger", "name")
 def fire(
     name: str, moment: str | None, payload: str | None, identity: str, by: str, as_json: bool, **of: str
@@ -155,15 +225,21 @@ def _known(project: Project, name: str = "") -> dict[str, Declared]:
 
 def _list(project: Project, rows: Sequence[TriggerRow], zones: Mapping[str, str], now: float) -> None:
     away = {source for server in _servers(project, now) for source, trouble in server.says.items() if trouble}
+    _print_rows([(row, zones[row.name]) for row in rows], away)
+    if rows:
+        _tell_whose(project, now)
+
+
+def _print_rows(rows: Sequence[tuple[TriggerRow, str]], away: Collection[str] = ()) -> None:
+    """Triggers, each with its zone; `away` are the sources that can't be looked at."""
     lines = [
         [r.name, r.pipeline, r.kind, _next(r, zone, is_away=f"source {r.name}" in away), _local(r.last, zone)]
-        for r, zone in ((row, zones[row.name]) for row in rows)
+        for r, zone in rows
     ]
-    if not lines:
+    if lines:
+        table(["TRIGGER", "PIPELINE", "KIND", "NEXT", "LAST"], lines)
+    else:
         echo('no triggers yet: declare one, @pipeline(triggers=[Cron("0 4 * * *")])')
-        return
-    table(["TRIGGER", "PIPELINE", "KIND", "NEXT", "LAST"], lines)
-    _tell_whose(project, now)
 
 
 def _payload(text: str | None) -> Any:

@@ -74,9 +74,18 @@ class VersionDocument(TypedDict):
     version: int
     artifact: dict[str, Any]
     signature: dict[str, Any] | None
+    run: str
+    step: str
+    pipeline: str
+    code: str
+    tables: dict[str, int | None]
+    models: dict[str, int | None]
+    parameters: dict[str, Any]
     metrics: dict[str, Any]
+    description: str
+    environment: str
     created: float
-    run: str | None
+    spare: dict[str, Any] | None
 
 
 class GuardDocument(TypedDict):
