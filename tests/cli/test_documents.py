@@ -69,7 +69,7 @@ def test_tables_are_told_with_rows_and_history(data: Folder) -> None:
     written = data.good("tables", "sums")["history"][0]
     assert written["run"] == data.good("runs", "--pipeline", "nightly")["runs"][0]["id"]
     assert data.good("tables", "counts", "--version", "0")["rows"] == 2
-    assert data.trikk("tables", "counts", "--version", "99", "--json").error["code"] == "table"
+    assert data.trikk("tables", "counts", "--version", "99", "--json").error["code"] == "version-missing"
     assert data.refused("tables", "cuonts")["next"] == "did you mean counts?"
 
 
