@@ -12,10 +12,11 @@ from tests.server.streams.stream_places import StreamPlace, records
 
 from trikk.consuming.message_rows import Read
 from trikk.core.clock import SystemClock
+from trikk.runs.journals.ledger import Entry
 from trikk.server.streams.file_reader import FileReader
 from trikk.server.streams.stream_columns import Columns
 from trikk.server.streams.stream_reader import Lag, PositionsOf, SetAside
-from trikk.server.streams.stream_set_aside import waiting
+from trikk.server.streams.stream_set_aside import drop, memory_of, waiting
 from trikk.storage.tables.versioned_tables import Write
 
 
@@ -90,6 +91,30 @@ def test_no_message_keeps_others_out(place: StreamPlace, new_columns: bool) -> N
         place.rows(work, 3 + number)
     assert work.status.what == ""
     assert len(waiting(place.project.journal, "readings")) == len(POISON)
+
+
+def test_what_is_dropped_is_forgotten_by_who_reads_and_not_read_again(
+    place: StreamPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, journal = Messages(), place.project.journal
+    work = place.work(lambda: source, set_aside=2)
+    source.sent = [*records(1), b"1", b"2"]
+    place.rows(work, 1)
+    assert work.status.set_aside == 2
+    drop(journal, "readings", by="me", why="a test", at=1.0)
+    source.sent = [*records(2), b"3", b"4"]
+    place.rows(work, 2)
+    assert (work.status.set_aside, work.status.what) == (2, "")
+    entries, subject = journal.entries, f"{memory_of(journal, 'readings').subject}/set-aside"
+    seen: list[int] = []
+
+    def counted(name: str, *, after: int = 0) -> list[Entry]:
+        listed = entries(name, after=after)
+        seen.extend(entry.seq for entry in listed if name == subject)
+        return listed
+
+    monkeypatch.setattr(journal, "entries", counted)
+    assert len(waiting(journal, "readings")) == len(seen) == 2
 
 
 def test_no_table_is_made_of_messages_of_which_none_fits(place: StreamPlace) -> None:

@@ -50,8 +50,19 @@ def keep(memory: Memory, message: SetAside, at: float) -> None:
 def waiting(ledger: Ledger, stream: str) -> list[Entry]:
     """The messages that are set aside, neither tried again with success nor dropped; the oldest first."""
     subject = memory_of(ledger, stream).subject
-    settled = {seq for entry in ledger.entries(f"{subject}/settled") for seq in _seqs(entry)}
-    return [entry for entry in ledger.entries(f"{subject}/set-aside") if entry.seq not in settled]
+    settlements = ledger.entries(f"{subject}/settled")
+    settled = {seq for entry in settlements for seq in _seqs(entry)}
+    before = max((int(str(entry.body.get("all_before", 0))) for entry in settlements), default=0)
+    entries = ledger.entries(
+        f"{subject}/set-aside", after=max(0, before - 1)
+    )  # they have their messages with them
+    return [entry for entry in entries if entry.seq not in settled]
+
+
+def last_settled(ledger: Ledger, stream: str) -> int:
+    """The number of the last entry on what was tried again or dropped; 0 if nothing ever was. One indexed look."""
+    entry = ledger.last(f"{memory_of(ledger, stream).subject}/settled")
+    return 0 if entry is None else entry.seq
 
 
 def retry(project: Project, stream: Stream, *, by: str, at: float) -> tuple[int, list[Entry]]:
@@ -90,7 +101,7 @@ def retry(project: Project, stream: Stream, *, by: str, at: float) -> tuple[int,
         )
         tables.write(stream.table, write, identity="", origin={"stream": stream.name, "by": by})
     brought = [*done, *fitting]
-    _settle(ledger, stream.name, Settled.RETRIED, brought, by, "", at)
+    _settle(ledger, stream.name, Settled.RETRIED, entries, brought, by, "", at)
     return len(brought), [entry for entry in entries if entry.seq not in set(brought)]
 
 
@@ -102,14 +113,28 @@ def drop(ledger: Ledger, stream: str, *, by: str, why: str, at: float) -> int:
     """
     if not why:
         raise UsageError("messages are not dropped without a reason", next='say it: --why "..."')
-    seqs = [entry.seq for entry in waiting(ledger, stream)]
-    _settle(ledger, stream, Settled.DROPPED, seqs, by, why, at)
+    entries = waiting(ledger, stream)
+    seqs = [entry.seq for entry in entries]
+    _settle(ledger, stream, Settled.DROPPED, entries, seqs, by, why, at)
     return len(seqs)
 
 
-def _settle(ledger: Ledger, stream: str, kind: Settled, seqs: Sequence[int], by: str, why: str, at: float) -> None:
+def _settle(
+    ledger: Ledger,
+    stream: str,
+    kind: Settled,
+    entries: Sequence[Entry],
+    seqs: Sequence[int],
+    by: str,
+    why: str,
+    at: float,
+) -> None:
+    """Write down what became of some of the messages that wait; and before which entry none does any more."""
     if seqs:
-        body: dict[str, Any] = {"seqs": list(seqs), "by": by, "why": why}
+        settled = set(seqs)
+        left = (entry.seq for entry in entries if entry.seq not in settled)
+        all_before = next(left, entries[-1].seq + 1)
+        body: dict[str, Any] = {"seqs": list(seqs), "by": by, "why": why, "all_before": all_before}
         ledger.add(f"{memory_of(ledger, stream).subject}/settled", kind, body, at=at)
 
 

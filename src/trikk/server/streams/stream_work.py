@@ -18,7 +18,7 @@ from trikk.runs.journals.journal import Journal
 from trikk.server.sources.one_reader import OneReader
 from trikk.server.streams.stream_columns import Columns
 from trikk.server.streams.stream_reader import Lag, SetAside, StreamReader
-from trikk.server.streams.stream_set_aside import keep, memory_of, waiting
+from trikk.server.streams.stream_set_aside import keep, last_settled, memory_of, waiting
 from trikk.storage.positions import Advance
 from trikk.storage.tables.versioned_tables import Tables, Write
 from trikk.streams.stream_declaration import Stream
@@ -73,6 +73,7 @@ class StreamWork:
         self._columns: Columns | None = None
         self._marks: dict[str, int | None] = {}
         self._aside: set[str | None] = set()  # identities of what is set aside
+        self._settled = 0  # the last entry on what became of some of it that was taken in
         self._recent: deque[tuple[float, int]] = deque()  # when rows were stored, and how many
         self._next_commit = 0.0
         self._failures = 0
@@ -86,6 +87,8 @@ class StreamWork:
                 return _NOT_MINE
             if self._reader is None:
                 self._begin()
+            elif last_settled(self._journal, self.stream.name) != self._settled:
+                self._look_aside()
             messages = self._gathered()
             if messages:
                 self._store(messages)
@@ -106,12 +109,17 @@ class StreamWork:
         stream = self.stream
         self._columns = Columns(stream, self._tables)
         self._marks = self._tables.positions(stream.table, [self._mark(name) for name in ("rows", "at")])
-        self._aside = {entry.identity for entry in waiting(self._journal, stream.name)}
+        self._look_aside()
         reader = self._open_reader()
         self._reader = reader
         gone = reader.begin(lambda sources: self._tables.positions(stream.table, sources))
         self._set_aside(gone)
         self._tell()
+
+    def _look_aside(self) -> None:
+        """See what is set aside, since somebody may have had it tried again, or dropped it."""
+        self._settled = last_settled(self._journal, self.stream.name)
+        self._aside = {entry.identity for entry in waiting(self._journal, self.stream.name)}
 
     def _gathered(self) -> list[Any]:
         """The messages of one batch; none if none came for a while, or it is to end."""
