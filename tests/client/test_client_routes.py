@@ -24,6 +24,7 @@ LEFT_OUT = {
     "readyz": "load balancers ask it",
     "metrics": "Prometheus asks it",
     "call_webhook": "whoever has the webhook's secret signs its calls",
+    **dict.fromkeys(("sign_in", "end_sign_in", "sign_out"), "people's browsers go there"),
     **dict.fromkeys(
         ("show_unsubscribe_page", "follow_unsubscribe_link", "show_confirm_page", "follow_confirm_link"),
         "mails have links to it",

@@ -15,7 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from trikk.access.audit import Refusals
 from trikk.access.doorkeeping import Doorkeeping
-from trikk.access.identity import LOCAL, Identity, Role
+from trikk.access.identity import LOCAL, Identity, IdentityKind, Role
+from trikk.access.session_cookie import check_origin, session_in
 from trikk.access.tokens import Tokens, TokenState, shown_id
 from trikk.core.clock import Clock
 from trikk.core.errors import TrikkError, UsageError
@@ -41,15 +42,19 @@ class Guard:
         environment: that the server works in.
         doorkeeping: how it lets people in.
         clock: time.
+        sign_in: whether people sign in, and their browsers show a session.
 
     Attributes:
         refusals: where what it refuses is written down.
     """
 
-    def __init__(self, ledger: Ledger, environment: str, doorkeeping: Doorkeeping, clock: Clock) -> None:
+    def __init__(
+        self, ledger: Ledger, environment: str, doorkeeping: Doorkeeping, clock: Clock, *, sign_in: bool = False
+    ) -> None:
         self._tokens = Tokens(ledger)
         self._environment = environment
         self._needs_token = doorkeeping.needs_token
+        self._sign_in = sign_in
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, "tokens")
         self._looked = self._said = -math.inf
@@ -63,12 +68,13 @@ class Guard:
         """Look for the first time, before anything listens.
 
         Raises:
-            UsageError: if a token is needed and there is none, so that nobody could ask anything.
+            UsageError: if a token is needed and there is none, and nobody signs in: nobody could ask anything.
             JournalError: if the journal can't be read.
         """
         # In the thread that looks from then on: it has its connection before there may be no descriptors left.
         self._thread.submit(self._look).result()
-        if self._needs_token and not self._tokens.valid(self._environment, self._clock.now()):
+        asked = self._needs_token and not self._sign_in
+        if asked and not self._tokens.valid(self._environment, self._clock.now()):
             raise UsageError(
                 f"whoever asks this server needs a token, and there is none for environment {self._environment}",
                 next="make one: trikk token create NAME --role operator; where everybody who reaches it may do "
@@ -84,24 +90,24 @@ class Guard:
             if certificate is not None:
                 certificate.look()
 
-    async def identify(self, headers: Headers, address: str) -> Identity | None:
+    async def identify(self, headers: Headers, address: str, *, changes: bool = False) -> Identity | None:
         """Who asks; None for somebody who does not say, where that has to be said.
 
         Args:
             headers: of the request.
             address: from where it comes.
+            changes: whether it is to change something.
 
         Raises:
-            Refused: 401 if what is shown does not count, 403 if it is for elsewhere, 429 after too many of these,
+            Refused: 401 if what is shown does not count, 403 if it is for elsewhere, or a browser does not say
+                from which page it wants to change something, 429 after too many of these,
                 503 if it can't be told.
         """
         shown = _bearer(headers)
         if shown is None:
-            return None if self._needs_token else LOCAL
-        if self._tokens.get(shown_id(shown)) is None and shown_id(shown):
-            await self._look_once(_LOOK_SOON)  # it may have been made a moment ago
-        if self._clock.monotonic() > self._looked + _KNOWN_FOR:
-            raise Refused(503, "the journal can't be read, so nobody can be known", next="try again in a minute")
+            person = await self._person(headers, changes=changes) if self._sign_in else None
+            return person or (None if self._needs_token else LOCAL)
+        await self._look_for(shown)
         try:
             return self._tokens.check(shown, self._environment, self._clock.now()).identity
         except Refused as error:
@@ -110,6 +116,26 @@ class Guard:
                     raise too_often("too many wrong tokens came from this address", wait) from None
                 error.headers["www-authenticate"] = f'{_REALM}, error="invalid_token"'
             raise
+
+    async def _person(self, headers: Headers, *, changes: bool) -> Identity | None:
+        """Who is signed in; None for nobody, also if their session has ended: no page can take its cookie away."""
+        shown = session_in(headers)
+        if not shown_id(shown):
+            return None
+        await self._look_for(shown)
+        try:
+            session = self._tokens.check(shown, self._environment, self._clock.now(), IdentityKind.PERSON)
+        except Refused:
+            return None
+        if changes:
+            check_origin(headers)
+        return session.identity
+
+    async def _look_for(self, shown: str) -> None:
+        if self._tokens.get(shown_id(shown)) is None and shown_id(shown):
+            await self._look_once(_LOOK_SOON)  # it may have been made a moment ago
+        if self._clock.monotonic() > self._looked + _KNOWN_FOR:
+            raise Refused(503, "the journal can't be read, so nobody can be known", next="try again in a minute")
 
     def admit(self, identity: Identity | None, needed: Role, address: str) -> Identity:
         """Let somebody do what takes a role.
@@ -120,7 +146,8 @@ class Guard:
         """
         if identity is None:
             mend = "send a token: Authorization: Bearer TOKEN; trikk token create makes one"
-            raise Refused(401, "it takes a token", next=mend, headers={"www-authenticate": _REALM})
+            people = "; people sign in: /api/v1/sign-in" if self._sign_in else ""
+            raise Refused(401, "it takes a token", next=mend + people, headers={"www-authenticate": _REALM})
         if not identity.role.may(needed):
             raise Refused(
                 403,

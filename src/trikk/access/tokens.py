@@ -1,4 +1,6 @@
-"""Tokens: what programs show to be known by. The ledger has each one's digest, never what is shown.
+"""Tokens: what programs and people's browsers show to be known by. The ledger has digests, never what is shown.
+
+A person's session is a token, so that it ends as one does, with its streams, on all servers.
 
 A token is `trikk_ID_SECRET`. The secret is 256 random bits, so that a plain digest of it is as good as a slow one:
 there is nothing to guess. All tokens are entries of one subject: who keeps up with them (`Tokens.look`) reads only
@@ -54,7 +56,8 @@ class Token(Record, frozen=True):
         role: what it is good for.
         environment: where; `EVERYWHERE` for all.
         created: wall time in seconds since 1970, as are `expires` (None for never) and `revoked` (None if not).
-        by: who made it.
+        by: who made it; of a session, the person as their provider of identities knows them.
+        kind: a program's, or a person's session.
     """
 
     id: str
@@ -65,6 +68,7 @@ class Token(Record, frozen=True):
     by: str
     expires: float | None = None
     revoked: float | None = None
+    kind: IdentityKind = IdentityKind.TOKEN
 
     def state_at(self, now: float) -> TokenState:
         """Whether it counts at that moment."""
@@ -90,7 +94,7 @@ class Token(Record, frozen=True):
     @property
     def identity(self) -> Identity:
         """Who shows it."""
-        return Identity(self.name, IdentityKind.TOKEN, self.role, self.environment, self.id)
+        return Identity(self.name, self.kind, self.role, self.environment, self.id)
 
 
 class TokenDocument(Record, frozen=True):
@@ -105,6 +109,7 @@ class TokenDocument(Record, frozen=True):
     expires: str | None
     revoked: str | None
     state: TokenState
+    kind: IdentityKind
 
 
 class ShownToken(TokenDocument, frozen=True):
@@ -163,9 +168,10 @@ class Tokens:
         return self._by_id.get(token_id)
 
     def valid(self, environment: str, now: float) -> list[Token]:
-        """Those that count in an environment at that moment."""
+        """Those of programs that count in an environment at that moment."""
         wheres = (environment, EVERYWHERE)
-        return [t for t in self.listed() if t.environment in wheres and t.state_at(now) is TokenState.VALID]
+        known = (t for t in self.listed() if t.kind is IdentityKind.TOKEN and t.environment in wheres)
+        return [t for t in known if t.state_at(now) is TokenState.VALID]
 
     def named(self, name: str, now: float) -> Token:
         """The token that a name or an id means: of several of that name the valid one, else the newest.
@@ -181,7 +187,7 @@ class Tokens:
             raise UnknownName("token", name[:100], {t.name for t in self.listed()})
         return next((t for t in known if t.state_at(now) is TokenState.VALID), known[-1])
 
-    def check(self, shown: str, environment: str, now: float) -> Token:
+    def check(self, shown: str, environment: str, now: float, kind: IdentityKind = IdentityKind.TOKEN) -> Token:
         """The token that somebody shows.
 
         Raises:
@@ -192,7 +198,7 @@ class Tokens:
         token = self._by_id.get(token_id)
         # Compared though there is no such token, so that answers to both take as long.
         same = hmac.compare_digest(self._digests.get(token_id, ""), _digest(secret))
-        if token is None or not same:
+        if token is None or not same or token.kind is not kind:
             raise _refused("this token is not known here", "ask who runs the server for one: trikk token create")
         if (state := token.state_at(now)) is not TokenState.VALID:
             problem = "was revoked" if state is TokenState.REVOKED else "has expired"
@@ -253,15 +259,38 @@ def create(
         known = Tokens(ledger).look()
         if any(t.name == name and t.state_at(now) is TokenState.VALID for t in known.listed()):
             raise Conflict(f"there is a valid token {name}", next=f"revoke it first: trikk token revoke {name}")
-        secret = secrets.token_hex(32)
         expires = None if lasts is None else now + lasts
         token = Token(new_run_id(), name, role, environment, now, by, expires)
-        body = {**token.to_json(), "digest": _digest(secret)}
         try:
-            ledger.add(SUBJECT, TokenEntry.CREATED, body, at=now, identity=token.id, after=known.seq)
+            return token, _add(ledger, token, after=known.seq)
         except Conflict:
             continue  # somebody else has made or revoked one meanwhile
-        return token, f"trikk_{token.id}_{secret}"
+
+
+def begin_session(ledger: Ledger, identity: Identity, *, by: str, now: float, lasts: float) -> tuple[Token, str]:
+    """Begin a person's session; they may have several, one in each browser.
+
+    Args:
+        ledger: the project's.
+        identity: the person.
+        by: how their provider of identities knows them.
+        now: wall time in seconds since 1970.
+        lasts: seconds.
+
+    Returns:
+        The session, and what their browser shows from now on.
+    """
+    name, role, where = identity.name, identity.role, identity.environment
+    session = Token(new_run_id(), name, role, where, now, by, now + lasts, kind=IdentityKind.PERSON)
+    return session, _add(ledger, session)
+
+
+def _add(ledger: Ledger, token: Token, after: int | None = None) -> str:
+    """Write a token down; what its owner has to show."""
+    secret = secrets.token_hex(32)
+    body = {**token.to_json(), "digest": _digest(secret)}
+    ledger.add(SUBJECT, TokenEntry.CREATED, body, at=token.created, identity=token.id, after=after)
+    return f"trikk_{token.id}_{secret}"
 
 
 def revoke(ledger: Ledger, name: str, *, by: str, now: float) -> Token:
@@ -269,16 +298,19 @@ def revoke(ledger: Ledger, name: str, *, by: str, now: float) -> Token:
 
     Args:
         ledger: the project's.
-        name: its name or id.
+        name: its name or id; a person's name means all their sessions.
         by: who does it.
         now: wall time in seconds since 1970.
 
     Raises:
         UnknownName: if there is none.
     """
-    token = Tokens(ledger).look().named(name, now)
-    said: dict[str, JSON] = {"id": token.id, "by": by}
-    ledger.add(SUBJECT, TokenEntry.REVOKED, said, at=now, identity=f"revoked {token.id}")
+    known = Tokens(ledger).look()
+    token = known.named(name, now)
+    sessions = [t.id for t in known.listed() if t.kind is IdentityKind.PERSON and t.name == name]
+    for token_id in dict.fromkeys([token.id, *sessions]):
+        said: dict[str, JSON] = {"id": token_id, "by": by}
+        ledger.add(SUBJECT, TokenEntry.REVOKED, said, at=now, identity=f"revoked {token_id}")
     return Tokens(ledger).look().named(token.id, now)
 
 

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import msgspec
 
 from trikk.access.audit import AuditLine
+from trikk.access.identity import Identity
 from trikk.access.tokens import ShownToken, TokenDocument, TokenList
 from trikk.client.event_reader import events
 from trikk.client.rest_transport import Reply, Transport
@@ -397,6 +398,10 @@ class Client:
     def unsubscribe(self, topic: str, address: str) -> Change:
         """Have an address get nothing more of a topic."""
         return self._post(Change, "/subscriptions/remove", {"topic": topic, "address": address})
+
+    def caller(self) -> Identity:
+        """Who is asking, and what they may."""
+        return self._get(Identity, "/me")
 
     def audit(self, before: int | None = None) -> Iterator[AuditLine]:
         """Who changed what, the newest first; `before` leaves out what is not older than that line."""

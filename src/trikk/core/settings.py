@@ -38,6 +38,9 @@
     gb_hour = 0.005                    # 10**9 bytes of memory
     gpu_hour = 1.2                     # one accelerator
 
+    [access.oidc]                      # how people sign in: see trikk.access.sign_in_settings
+    issuer = "https://login.example.com"
+
     [secrets]                          # where they are beside the environment: see trikk.core.network
     folder = "/run/secrets"
 
@@ -117,10 +120,11 @@ _KEYS = {
     "logs",
     "streams",
     "secrets",
+    "access",
 }
 _SECTIONS = (
     *("alerts", "reports", "costs", "triggers", "server", "pools", "telemetry", "logs", "streams"),
-    *("secrets",),
+    *("secrets", "access"),
 )
 _STORAGE = {"artifacts", "tables", "journal", "keep"}
 _TRACKING = {"mlflow"}
@@ -166,6 +170,7 @@ class Settings:
     telemetry: dict[str, str] = field(default_factory=dict, hash=False)
     log_format: LogFormat = LogFormat.TEXT
     streams: dict[str, Any] = field(default_factory=dict, hash=False)
+    access: dict[str, Any] = field(default_factory=dict, hash=False)
     secrets: SecretPlaces = field(default_factory=SecretPlaces)
 
     @property
@@ -273,7 +278,10 @@ def load_settings(root: Path, *, stored: bool = False) -> Settings:
     if "log_limit" in data:
         with _of(file):
             lists["log_limit"] = bytes_of(data["log_limit"], what="log_limit")
-    kept = ("isolation", "max_parallel", "alerts", "reports", "costs", "triggers", "pools", "telemetry", "streams")
+    kept = (
+        *("isolation", "max_parallel", "alerts", "reports", "costs", "triggers", "pools", "telemetry"),
+        *("streams", "access"),
+    )
     rest: dict[str, Any] = {k: data[k] for k in kept if k in data}
     rest["server"] = _server(file, data.get("server", {}))
     rest["secrets"] = _secret_places(file, data.get("secrets", {}))

@@ -18,6 +18,7 @@ from functools import partial
 
 from trikk.access.doorkeeping import Doorkeeping
 from trikk.access.guard import Guard
+from trikk.access.sign_in_settings import sign_in_settings
 from trikk.core.errors import MissingExtra
 from trikk.server.own_parts import parts_of, tell_of
 from trikk.server.parts import Parts
@@ -77,7 +78,16 @@ class _Server:
         self._site = site
         self._options = options
         project = site.project
-        self._guard = Guard(project.journal, project.settings.environment, options, site.clock)
+        settings = project.settings
+        how = sign_in_settings(settings)
+        sign_in = None
+        if how is not None:
+            from trikk.access.signing_in import SignIn
+
+            sign_in = SignIn(how, project.journal, settings.environment, site.clock)
+        self._guard = Guard(
+            project.journal, settings.environment, options, site.clock, sign_in=sign_in is not None
+        )
         self._certificate = options.certificate()
         self._guard.begin()  # before any process is started
         sinks = metric_sinks(project.settings)
@@ -86,7 +96,7 @@ class _Server:
         parts.append(MetricsPart(site, metrics, sinks))
         self._begun = [part.begun for part in parts if isinstance(part, SourcesPart)]
         self._parts = Parts(site, parts, partial(tell_of, site))
-        self._doors = Doors(site, self._parts, EventStreams(site.project), metrics)
+        self._doors = Doors(site, self._parts, EventStreams(site.project), metrics, sign_in=sign_in)
         self._add_gauges()
         for part in parts:
             if isinstance(part, StreamsPart):

@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trikk.server.http.event_streams import EventStreams
 from trikk.server.http.server_metrics import ServerMetrics
 from trikk.server.parts import Parts
 from trikk.server.site import Site
 from trikk.web.refused import Refused
+
+if TYPE_CHECKING:
+    from trikk.access.signing_in import SignIn
 
 _LOOKING, _CHANGING = 6, 4  # threads; a journal that is locked for writing holds up those that change something
 _WAITING = 200  # requests that may wait for a thread
@@ -64,6 +67,7 @@ class Doors:
     streams: EventStreams
     metrics: ServerMetrics
     workers: Workers = field(default_factory=Workers)
+    sign_in: SignIn | None = None  # None if nobody signs in
 
 
 def _late(future: Future[Any], *, changes: bool) -> Refused:

@@ -16,6 +16,7 @@ from trikk.server.http.handlers import model_actions as models
 from trikk.server.http.handlers import run_actions as act
 from trikk.server.http.handlers import run_detail_handlers as details
 from trikk.server.http.handlers import run_handlers as runs
+from trikk.server.http.handlers import sign_in_handlers as signing
 from trikk.server.http.handlers import stream_handlers as streams
 from trikk.server.http.handlers import subscription_handlers as topics
 from trikk.server.http.handlers import watch_handlers as watch
@@ -137,6 +138,29 @@ ROUTES = (
             ("POST", "/confirm", topics.follow_confirm_link),
         )
     ),
+    Route("GET", f"{API}/me", signing.show_caller),
+    # Open: who signs in is not known yet.
+    Route(
+        "GET",
+        f"{API}/sign-in",
+        signing.sign_in,
+        content=TEXT_TYPE,
+        query=signing.SignInQuery,
+        statuses=(303,),
+        refusals=(400, 404, 429, 503),
+        is_open=True,
+    ),
+    Route(
+        "GET",
+        f"{API}/signed-in",
+        signing.end_sign_in,
+        content=TEXT_TYPE,
+        query=signing.SignedInQuery,
+        statuses=(303,),
+        refusals=(400, 401, 403, 404, 429, 503),
+        is_open=True,
+    ),
+    Route("POST", f"{API}/sign-out", signing.sign_out, role=Role.VIEWER),
     Route("GET", f"{API}/audit", access.read_audit, query=PageQuery, role=Role.ADMIN),
     Route("GET", f"{API}/tokens", access.list_tokens, role=Role.ADMIN),
     Route("POST", f"{API}/tokens", access.create_token, body=access.NewToken, statuses=(201,), role=Role.ADMIN),

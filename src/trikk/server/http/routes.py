@@ -63,6 +63,7 @@ class Call:
     headers: Mapping[str, str]  # all of them, names in lower case
     identity: Identity | None  # who asks; None if the route is open and they do not say
     address: str  # from where
+    scheme: str = "http"  # by which the sender called the server
 
     @property
     def caller(self) -> str:

@@ -123,7 +123,7 @@ class WebApp:
     async def _identified(self, route: Route, scope: Scope) -> Identity | None:
         """Who asks; nothing of the body is read before that is known."""
         try:
-            return await self._guard.identify(scope["headers"], address_of(scope))
+            return await self._guard.identify(scope["headers"], address_of(scope), changes=route.changes)
         except Refused:
             if route.is_open:
                 return None  # a webhook's sender may have a login of its own
@@ -248,7 +248,14 @@ def _call(route: Route, scope: Scope, data: bytes, identity: Identity | None) ->
         headers.pop("range", None)  # RFC 9110, 14.2: a part is asked for by GET alone
     query, fields = _query(route, scope["query_string"]), _fields(route, headers)
     return Call(
-        scope["path_params"], query, _body(route, headers, data), fields, headers, identity, address_of(scope)
+        scope["path_params"],
+        query,
+        _body(route, headers, data),
+        fields,
+        headers,
+        identity,
+        address_of(scope),
+        scope.get("scheme", "http"),
     )
 
 
