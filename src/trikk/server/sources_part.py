@@ -6,11 +6,14 @@ import threading
 from collections.abc import Callable
 
 from trikk.core.clock import iso
+from trikk.core.errors import UsageError
 from trikk.core.values import JSON
 from trikk.pipeline.parameters.trigger_event import Event
 from trikk.server.site import Site
 from trikk.server.sources.open_sources import open_sources
 from trikk.server.sources.source_threads import SourceThreads
+from trikk.server.sources.webhook_keys import webhook_keys
+from trikk.triggers.event_triggers import Webhook
 
 _SOON = 0.05  # seconds: the schedule is about to take the triggers in
 _LOOK_AGAIN = 2.0  # seconds: how soon a server notices that its triggers are others
@@ -34,7 +37,7 @@ class SourcesPart:
         self._site = site
         self._adopted = adopted
         self._threads: SourceThreads | None = None
-        self._opened = ""
+        self._opened, self._opened_at = "", 0.0
         self._told: set[str] = set()
         self.begun = threading.Event()
 
@@ -47,7 +50,7 @@ class SourcesPart:
                 triggers = self._site.engine.declared.values()
                 self._threads = open_sources(self._site.project, triggers, self._deliver, self._site.clock)
                 self._threads.start()
-            self._opened = adopted
+            self._opened, self._opened_at = adopted, self._site.clock.now()
         self._tell()
         if not adopted and self._site.code.current.release and self._site.presence.standing.may_fire:
             return _SOON
@@ -72,6 +75,18 @@ class SourcesPart:
             for trigger, each in health.items()
             if each.away_since is not None
         }
+        away |= self._without_keys()
         for trigger in {*away, *self._told}:
             self._site.presence.say(f"source {trigger}", away.get(trigger))
         self._told = set(away)
+
+    def _without_keys(self) -> dict[str, JSON]:
+        """Webhooks that can take no call: nobody would know before somebody calls, and then only the caller."""
+        broken: dict[str, JSON] = {}
+        for name, declared in self._site.engine.declared.items() if self._threads is not None else ():
+            if isinstance(declared.trigger, Webhook):
+                try:
+                    webhook_keys(declared.trigger, declared.where)
+                except UsageError as error:
+                    broken[name] = {"what": error.what, "next": error.next, "since": iso(self._opened_at)}
+        return broken

@@ -123,6 +123,22 @@ def test_a_server_says_that_it_is_there_and_sees_the_others(journal: MemoryJourn
     assert missed(journal.servers(), clock.now()) == []
 
 
+def test_of_two_that_begin_together_one_that_dies_early_is_missed(
+    journal: MemoryJournal, clock: ManualClock
+) -> None:
+    dying, peer = Presence(journal, clock), Presence(journal, clock)
+    dying.start("aa")
+    clock.advance(0.5)
+    peer.start("aa")
+    for _ in range(3):
+        clock.advance(1.0)
+        dying.turn(0.0)
+    for _ in range(10):
+        clock.advance(LOST_AFTER / 5)
+        peer.turn(0.0)
+    assert [server.id for server in missed(journal.servers(), clock.now(), elsewhere)] == [dying.server.id]
+
+
 def test_a_new_release_counts_at_once_and_an_old_one_again_when_nobody_serves_the_new(
     journal: MemoryJournal, clock: ManualClock
 ) -> None:

@@ -97,7 +97,9 @@ class Presence:
             # Before the beat: a release that is served but not announced would not count.
             announce(self._journal, release, server, now)
         self._journal.beat(server)
-        self._next_beat = self._clock.monotonic() + BEAT_EVERY
+        # A server is missed only if nobody began after its last beat. So a young one beats at 1, 2, 4, 8 s: of two
+        # that were started together, one that dies early would be missed by nobody.
+        self._next_beat = self._clock.monotonic() + min(BEAT_EVERY, max(1.0, now - server.since))
         self.server = server
         others = [other for other in self._journal.servers() if other.id != server.id]
         self.standing = standing(release, [*living(others, now), server], self._announced.read())

@@ -14,7 +14,6 @@ from trikk.access.audit import recorded
 from trikk.access.identity import Identity, IdentityKind, Role
 from trikk.alerts.incidents.book import Book
 from trikk.core.errors import UnknownName, UsageError, WebhookRefused
-from trikk.core.network.addresses import fill
 from trikk.execution.approvals.decisions import decide
 from trikk.monitoring.figures.monitor_summary import monitor_summary
 from trikk.monitoring.figures.records import Records, names
@@ -38,7 +37,8 @@ from trikk.server.schedule.trigger_actions import fire
 from trikk.server.schedule.trigger_standing import set_paused
 from trikk.server.schedule.trigger_view import trigger_details, trigger_rows
 from trikk.server.sources.event_by_hand import NamedEvent, event_named
-from trikk.server.sources.webhook_signature import read_secret, verify
+from trikk.server.sources.webhook_keys import webhook_keys
+from trikk.server.sources.webhook_signature import verify
 from trikk.timeline.happenings import happenings
 from trikk.tracking.run_document import run_document
 from trikk.triggers.declared import trigger_named
@@ -156,9 +156,8 @@ def call_webhook(doors: Doors, call: Call) -> Answer[HookDocument]:
 
 def _keys(webhook: Webhook, where: str) -> Sequence[bytes]:
     """What calls may be signed with."""
-    secrets = [webhook.secret, *([webhook.former_secret] if webhook.former_secret else [])]
     try:
-        return [read_secret(fill(written, where=where).text, webhook.hook) for written in secrets]
+        return webhook_keys(webhook, where)
     except UsageError as error:
         # Ours to mend, and not the caller's, who is to come again and is told nothing of this machine.
         _log.error("webhook %s takes no calls: %s", webhook.hook, error)
