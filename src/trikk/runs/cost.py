@@ -123,8 +123,10 @@ class Cost(Record, frozen=True):
         return cls(sum(ranked.values()), prices.currency, ranked, tuple(prices.missing(whole)))
 
     def to_json(self) -> dict[str, JSON]:
-        """The amount and its currency."""
-        return {"amount": round(self.amount, 6), "currency": self.currency}
+        """What `read` takes; amounts are rounded to millionths."""
+        steps: dict[str, JSON] = {name: round(amount, 6) for name, amount in self.steps.items()}
+        amount = round(self.amount, 6)
+        return {"amount": amount, "currency": self.currency, "steps": steps, "missing": list(self.missing)}
 
     def text(self, most: int = 3) -> str:
         """In words, with the dearest steps: "0.42 EUR (fit 0.31 EUR, rows 0.11 EUR)"."""

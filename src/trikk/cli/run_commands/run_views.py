@@ -36,7 +36,7 @@ from trikk.execution.upkeep.next_command import way_on
 from trikk.execution.workers.traces import headline
 from trikk.pipeline.graph import Graph
 from trikk.runs.approval_state import ApprovalState
-from trikk.runs.cost import money
+from trikk.runs.cost import Cost
 from trikk.runs.journals.journal import RunRow
 from trikk.runs.run_state import RunState
 from trikk.runs.states import OVER, RunStatus, StepStatus
@@ -237,8 +237,7 @@ def _print_run(run: Mapping[str, Any], way: str) -> None:
     if "code" in run["lock"]:  # it is decided what exactly the run does
         _print_lock(run["lock"])
     if "cost" in run:
-        text = money(run["cost"]["amount"], run["cost"]["currency"])
-        echo(f"  cost        {text}, estimated from what its steps ask for")
+        echo(f"  cost        {Cost.read(run['cost']).text()}, estimated from what its steps ask for")
     if run["isolation"] and run["isolation"] != "fork":
         echo(f"  isolation   {run['isolation']}")
     gates = {gate["step"]: gate for gate in run["gates"] if gate["item"] is None}

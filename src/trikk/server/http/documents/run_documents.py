@@ -92,10 +92,12 @@ class ApprovalDocument(TypedDict):
 
 
 class CostDocument(TypedDict):
-    """What something costs."""
+    """What something costs: by step, the dearest first, and which prices are not set."""
 
     amount: float
     currency: str
+    steps: dict[str, float]
+    missing: list[str]
 
 
 class MetricDocument(TypedDict):
