@@ -460,6 +460,7 @@ def test_help_loads_the_terminal_library_and_little_else() -> None:
     assert {m for m in modules_after(code) if m.startswith("trikk.")} <= {
         "trikk.cli",
         "trikk.cli.main",
+        "trikk.cli.server_option",
         "trikk.core",
         "trikk.core.errors",
         "trikk.core.package",

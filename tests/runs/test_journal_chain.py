@@ -63,7 +63,7 @@ CHANGES = [
 def test_a_change_behind_the_journals_back_is_noticed_and_named(
     filled: SqlJournal, change: str, named: str
 ) -> None:
-    schema = f"{filled.schema}." if hasattr(filled, "schema") else ""
+    schema = f"{filled.schema}."
     with filled._transaction() as connection:
         connection.execute(change.format(schema))
     found = filled.check()
@@ -72,7 +72,7 @@ def test_a_change_behind_the_journals_back_is_noticed_and_named(
 
 
 def test_a_run_with_a_changed_event_is_not_read_as_if_it_were_whole(filled: SqlJournal) -> None:
-    schema = f"{filled.schema}." if hasattr(filled, "schema") else ""
+    schema = f"{filled.schema}."
     with filled._transaction() as connection:
         connection.execute(CHANGES[0][0].format(schema))
     with pytest.raises(JournalError, match=r"run r1: event \d+ \(step.succeeded\)") as error:
@@ -115,8 +115,7 @@ def test_a_full_journal_of_the_version_before_is_brought_up_to_this_one(
     filled: SqlJournal, shared_location: str, opened: Callable[[str], Journal]
 ) -> None:
     before = filled.events("r1"), filled.runs(limit=None), filled.history("")
-    is_postgres = hasattr(filled, "schema")
-    schema = f"{filled.schema}." if is_postgres else ""  # type: ignore[attr-defined]
+    is_postgres, schema = not isinstance(filled, SqliteJournal), f"{filled.schema}."
     with filled._transaction() as connection:
         for table in ("events", "runs", "ledger"):
             connection.execute(f"ALTER TABLE {schema}{table} DROP COLUMN chain")
@@ -143,7 +142,7 @@ OF_AN_EARLIER_VERSION = [
 
 def test_what_an_earlier_version_still_writes_is_taken_as_it_is(filled: SqlJournal) -> None:
     """A process that had the journal open while it was brought up to this version."""
-    schema = f"{filled.schema}." if hasattr(filled, "schema") else ""
+    schema = f"{filled.schema}."
 
     def write(*statements: str) -> None:
         with filled._transaction() as connection:
@@ -163,7 +162,7 @@ def test_what_an_earlier_version_still_writes_is_taken_as_it_is(filled: SqlJourn
 
 
 def test_a_run_that_an_earlier_version_forgets_meanwhile_is_sound(filled: SqlJournal) -> None:
-    schema = f"{filled.schema}." if hasattr(filled, "schema") else ""
+    schema = f"{filled.schema}."
     row = filled.row("r1")
     filled.forget("r1", at=9.0)
     with filled._transaction() as connection:

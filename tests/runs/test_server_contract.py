@@ -12,6 +12,7 @@ from trikk.runs.journals.journal import Journal
 from trikk.runs.journals.lease import Holder
 from trikk.runs.journals.server_beats import Server
 from trikk.runs.journals.sql_journal import SqlJournal
+from trikk.runs.journals.sqlite_journal import SqliteJournal
 
 HOLDER = Holder("north", "boot", 12, 34.5)
 FIRST = Server(id="first", holder=HOLDER, release="aa", since=1.0, at=2.0)
@@ -56,8 +57,8 @@ def test_what_names_no_server_is_refused(journal: Journal):
 
 def before_servers(journal: SqlJournal) -> None:
     """Bring a journal back to the version before servers."""
-    is_postgres = hasattr(journal, "schema")
-    schema = f"{journal.schema}." if is_postgres else ""  # type: ignore[attr-defined]
+    is_postgres = not isinstance(journal, SqliteJournal)
+    schema = f"{journal.schema}."
     with journal._transaction() as connection:
         connection.execute(f"DROP TABLE {schema}servers")
         was = f"DELETE FROM {schema}version WHERE version = 5" if is_postgres else "PRAGMA user_version = 3"

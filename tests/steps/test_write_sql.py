@@ -258,8 +258,9 @@ def test_a_write_that_is_killed_anywhere_is_there_once_or_not_at_all(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = address(kind, request, tmp_path, monkeypatch)
+    began = time.monotonic()
     write_sql(pl.DataFrame({"k": range(30_000), "run": 0}), url, "t", "k", identity="r0/write")
-    chance, seconds, kills = random.Random(kind), 1.0, 0
+    chance, seconds, kills = random.Random(kind), time.monotonic() - began, 0
     for attempt in range(4):
         process = subprocess.Popen([sys.executable, "-c", WRITER, url], stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
