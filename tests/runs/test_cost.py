@@ -44,7 +44,8 @@ def test_an_attempt_costs_its_seconds_by_cores_memory_and_accelerators() -> None
     assert spent == {"fit": Usage(20.0, 40.0, 10.0, 10.0)}
     cost = Cost.of(spent, Prices("NOK", core_hour=3.6, gb_hour=0.36, gpu_hour=36.0))
     assert cost.amount == pytest.approx(0.02 + 0.004 + 0.1)
-    assert cost.to_json() == {"amount": 0.124, "currency": "NOK"}
+    assert cost.to_json() == {"amount": 0.124, "currency": "NOK", "steps": {"fit": 0.124}, "missing": []}
+    assert Cost.read(cost.to_json()) == cost
     assert cost.text() == "0.12 NOK (fit 0.12 NOK)"
 
 
