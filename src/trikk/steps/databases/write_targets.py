@@ -172,7 +172,8 @@ class Postgres(Target):
         import psycopg
 
         # Two that make one table at once: the later one finds it at another attempt.
-        made_meanwhile = isinstance(error, psycopg.errors.DuplicateTable) or (
+        # It may stumble over the table, its row type or an index of the catalog.
+        made_meanwhile = isinstance(error, psycopg.errors.DuplicateTable | psycopg.errors.DuplicateObject) or (
             isinstance(error, psycopg.errors.UniqueViolation) and error.diag.schema_name == "pg_catalog"
         )
         if made_meanwhile or isinstance(error, psycopg.OperationalError):
@@ -291,6 +292,9 @@ class Duckdb(Target):
         import duckdb
 
         if isinstance(error, duckdb.IOException | duckdb.TransactionException):
+            return self._lost(error)
+        # It does not wait for who enters the same write at the same time, but refuses the later one at its end.
+        if isinstance(error, duckdb.ConstraintException) and 'key "identity: ' in str(error):
             return self._lost(error)
         return self._refused(error) if isinstance(error, duckdb.Error) else None
 
