@@ -17,6 +17,9 @@ COUNTED = 1000
 """How many missed moments of a cron line are counted."""
 QUEUED_AT_MOST = 1000
 """How many runs of a trigger may wait for each other; what comes then has to wait itself, or has none."""
+LOSSES = 2
+"""How often a process may meet another at one trigger's moments before it leaves them to that one for a while.
+Each time, all that is due is read and decided anew, and several that go on so slow each other down."""
 FULL = f"{QUEUED_AT_MOST} of its runs wait already"
 _LEAST = timedelta(microseconds=1)
 

@@ -8,7 +8,7 @@ trigger.paused      by, why, until: when the pause ends by itself, if it does
 trigger.unpaused    by, why
 tick.started        tick, run: a moment or an event has its run                       identity tick/TICK
 tick.skipped        tick, why: it has none                                            identity tick/TICK
-tick.passed         tick, run: it had its run before it came due, by hand             identity tick/TICK/passed
+tick.passed         tick, run: it had its run before it came due, by hand
 ticks.missed        first, last, count, why: moments that came while no server was there
 
 TICK is the scheduled moment in UTC, or the event's id. Its run and its entry are written in one transaction, and

@@ -33,7 +33,7 @@ from trikk.runs.states import RunStatus
 from trikk.server.presence.absence import note_absence
 from trikk.server.schedule import trigger_actions
 from trikk.server.schedule.engine import Engine
-from trikk.server.schedule.trigger_actions import fire
+from trikk.server.schedule.trigger_actions import decide_due, fire
 from trikk.server.schedule.trigger_standing import set_paused, standing_of
 from trikk.server.schedule.trigger_view import trigger_details, trigger_rows
 from trikk.triggers import AfterRun, Cron, Event, FileArrived, Interval, Missed, Overlap
@@ -140,6 +140,7 @@ def test_moments_that_are_all_to_have_runs_wait_for_room_in_the_queue(
     assert kinds_of(project) == ["trigger.adopted", "ticks.missed", *["tick.started"] * 3]
     assert engine.trouble["t"] in caplog.text
     assert caplog.text.count("wait already") == 1
+    assert timedelta(seconds=engine.lag((now + HOUR).timestamp())) == DAY + HOUR, "since the first that waits"
     ends(project, rows_of(project)[0].id)
     look(engine, now + timedelta(seconds=15))
     assert len(ticks_of(project)) == 4
@@ -148,6 +149,7 @@ def test_moments_that_are_all_to_have_runs_wait_for_room_in_the_queue(
     look(engine, now + timedelta(seconds=20))
     assert ticks_of(project)[3:] == ["2026-03-07T04:00:00+00:00", "2026-03-08T04:00:00+00:00"]
     assert engine.trouble == {}
+    assert engine.lag((now + HOUR).timestamp()) == 0
 
 
 def test_a_run_that_was_started_by_hand_before_its_moment_is_its_run() -> None:
@@ -171,6 +173,38 @@ def test_a_command_without_any_server_fires_and_the_server_that_comes_later_know
     look(engine_of(project, START + HOUR, t=DAILY), FOUR)
     assert ticks_of(project) == ["2026-03-01T04:00:00+00:00"]
     assert rows_of(project)[0].id == fired.run
+
+
+def test_a_moment_that_was_passed_is_passed_again_where_the_clock_is_put_back() -> None:
+    project = project_of()
+    engine = engine_of(project, START, t=DAILY)
+    by_hand(project, engine, START, FOUR)
+    look(engine, FOUR)
+    look(engine_of(project, START, t=Interval("4h")), FOUR)
+    passed = ["trigger.adopted", "tick.started", "tick.passed"]
+    assert kinds_of(project) == [*passed, "trigger.adopted", "tick.passed"]
+    assert len(ticks_of(project)) == 1
+
+
+def test_of_two_servers_that_meet_at_a_backlog_one_leaves_it_to_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each decides all that is due anew whenever the other has written: hours of moments take minutes."""
+    project, hourly = project_of(), Interval("1h", missed="all", at_most=100)
+    first, second = (engine_of(project, START, t=hourly) for _ in range(2))
+    now, create, graph = START + 50 * HOUR, project.journal.create_once, GRAPHS["nightly"]
+
+    def create_after_the_other(*given: Any, **named: Any) -> Any:
+        with monkeypatch.context() as patch:
+            patch.setattr(project.journal, "create_once", create)
+            decide_due(project, second.declared["t"], graph, now, at_most=1)
+        return create(*given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(project.journal, "create_once", create_after_the_other)
+        assert look(first, now) == 1, "a second later it looks whether the other has gone on"
+    assert len(ticks_of(project)) == 2
+    assert (first.trouble, first.lag(now.timestamp())) == ({}, 0)
+    look(first, now + timedelta(seconds=1))
+    assert len(ticks_of(project)) == 50
 
 
 def test_by_hand_without_a_moment_there_is_a_run_each_time() -> None:

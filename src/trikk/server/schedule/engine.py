@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from trikk.core.errors import JournalError, RecordError, TrikkError, UnknownName
 from trikk.core.text import printable
@@ -18,7 +19,7 @@ from trikk.execution.project import Project
 from trikk.pipeline.graph import Graph
 from trikk.pipeline.parameters.trigger_event import Event
 from trikk.server.schedule import trigger_actions as actions
-from trikk.server.schedule.trigger_actions import Fired
+from trikk.server.schedule.trigger_actions import Fired, Outcome
 from trikk.server.schedule.trigger_standing import adopt, retire
 from trikk.triggers.declared import Declared
 from trikk.triggers.due_ticks import next_tick
@@ -30,6 +31,16 @@ _AT_ONCE = 1000
 """Moments that one turn decides, so that none takes longer than some seconds."""
 _AFTER_TROUBLE = timedelta(seconds=5)
 """How long until a trigger is looked at again that could not be decided, or waits for room in the queue."""
+_WHILE_ELSEWHERE = timedelta(seconds=1)
+"""How long a trigger is left to another server that decides it."""
+
+
+class _Look(NamedTuple):
+    """When a trigger is looked at next, and the first of its moments that is due then, or has been for long."""
+
+    at: datetime
+    due: datetime
+    trigger: str
 
 
 class Engine:
@@ -45,7 +56,7 @@ class Engine:
         self._on_queued = on_queued
         self._lock = threading.Lock()
         self._graphs: Mapping[str, Graph] = {}
-        self._heap: list[tuple[datetime, str]] = []
+        self._looks: list[_Look] = []  # a heap
         self.declared: Mapping[str, Declared] = {}
         self.trouble: dict[str, str] = {}  # by trigger, why it could not be decided when it was looked at last
 
@@ -61,7 +72,7 @@ class Engine:
             now: wall time in seconds since 1970.
         """
         moment = _moment(now)
-        heap: list[tuple[datetime, str]] = []
+        looks: list[_Look] = []
         trouble: dict[str, str] = {}
         for trigger in declared.values():
             try:
@@ -72,11 +83,11 @@ class Engine:
                 continue
             # from the cursor and not from now: what came while no server was there is due
             if (tick := next_tick(trigger, standing.state, standing.state.decided)) is not None:
-                heap.append((tick, trigger.name))
+                looks.append(_Look(tick, tick, trigger.name))
         retire(self._project.journal, declared, moment)
-        heapq.heapify(heap)
+        heapq.heapify(looks)
         with self._lock:
-            self.declared, self._graphs, self._heap = dict(declared), dict(graphs), heap
+            self.declared, self._graphs, self._looks = dict(declared), dict(graphs), looks
             self.trouble = trouble
 
     def turn(self, now: float) -> float:
@@ -92,29 +103,27 @@ class Engine:
             TrikkError: if the journal can't be read or written; what is due stays due.
         """
         moment, left = _moment(now), _AT_ONCE
-        while left > 0 and (declared := self._take_due(moment)) is not None:
-            again = moment  # what is due stays due, whatever goes wrong
+        while left > 0 and (taken := self._take_due(moment)) is not None:
+            look, declared = taken
+            again = look._replace(at=moment)
             try:
-                fired = self._decide(declared, moment, left)
-                left -= max(1, len(fired))
-                if fired and fired[-1].waits:
-                    again = moment + _AFTER_TROUBLE
-                elif left > 0:
-                    again = next_tick(declared, None, moment) or datetime.max.replace(tzinfo=UTC)
+                outcome = self._decide(declared, moment, left)
+                left -= max(1, len(outcome.fired))
+                again = _look_after(outcome, declared, moment, is_whole=left > 0)
             except JournalError:
                 raise  # nobody else's turn would go better
             except TrikkError as error:
-                again = moment + _AFTER_TROUBLE
+                again = look._replace(at=moment + _AFTER_TROUBLE)
                 self._tell(declared.name, error.what, str(error))
             except BaseException:
-                again = moment + _AFTER_TROUBLE
+                again = look._replace(at=moment + _AFTER_TROUBLE)
                 raise
-            finally:
+            finally:  # what is due stays due, whatever goes wrong
                 with self._lock:
                     if self.declared.get(declared.name) is declared:
-                        heapq.heappush(self._heap, (again, declared.name))
+                        heapq.heappush(self._looks, again)
         with self._lock:
-            pause = (self._heap[0][0] - moment).total_seconds() if self._heap else _LONGEST_PAUSE
+            pause = (self._looks[0].at - moment).total_seconds() if self._looks else _LONGEST_PAUSE
         return min(_LONGEST_PAUSE, max(0.0, pause))
 
     def deliver(self, trigger: str, event: Event, now: float) -> Fired:
@@ -143,28 +152,31 @@ class Engine:
 
     def lag(self, now: float) -> float:
         """Seconds for which the moment that is due and undecided for longest has been due; 0 if none is."""
+        moment = _moment(now)
         with self._lock:
-            return max(0.0, (_moment(now) - self._heap[0][0]).total_seconds()) if self._heap else 0.0
+            first = min((look.due for look in self._looks), default=moment)
+        return max(0.0, (moment - first).total_seconds())
 
-    def _take_due(self, moment: datetime) -> Declared | None:
-        """A trigger that is due, which is out of the heap then; None if none is."""
+    def _take_due(self, moment: datetime) -> tuple[_Look, Declared] | None:
+        """A look whose time has come, which is out of the heap then, and its trigger; None if there is none."""
         with self._lock:
-            if not self._heap or self._heap[0][0] > moment:
+            if not self._looks or self._looks[0].at > moment:
                 return None
-            return self.declared[heapq.heappop(self._heap)[1]]
+            look = heapq.heappop(self._looks)
+            return look, self.declared[look.trigger]
 
-    def _decide(self, declared: Declared, moment: datetime, at_most: int) -> list[Fired]:
-        fired = actions.decide_due(self._project, declared, self._graph(declared), moment, at_most)
-        if fired and fired[-1].waits:
-            self._tell(declared.name, fired[-1].why, fired[-1].why)
+    def _decide(self, declared: Declared, moment: datetime, at_most: int) -> Outcome:
+        outcome = actions.decide_due(self._project, declared, self._graph(declared), moment, at_most)
+        if outcome.waits:
+            self._tell(declared.name, outcome.waits, outcome.waits)
         else:
             self.trouble.pop(declared.name, None)
-        with_runs = [each for each in fired if each.run]
+        with_runs = [each for each in outcome.fired if each.run]
         for each in with_runs:
             self._log_queued(declared, each)
         if with_runs:
             self._on_queued()
-        return fired
+        return outcome
 
     def _log_queued(self, declared: Declared, fired: Fired) -> None:
         _log.info("trigger %s has queued run %s of %s", declared.name, fired.run, declared.pipeline)
@@ -178,6 +190,18 @@ class Engine:
         if self.trouble.get(trigger) != why:  # once, not at each look
             _log.warning("trigger %s could not be decided: %s", trigger, text)
         self.trouble[trigger] = why
+
+
+def _look_after(outcome: Outcome, declared: Declared, moment: datetime, *, is_whole: bool) -> _Look:
+    """When a trigger is looked at after this; at once where not all that was due could be decided in this turn."""
+    at = moment
+    if outcome.is_elsewhere:
+        at += _WHILE_ELSEWHERE
+    elif outcome.waits:
+        at += _AFTER_TROUBLE
+    elif is_whole:
+        at = next_tick(declared, None, moment) or datetime.max.replace(tzinfo=UTC)
+    return _Look(at, outcome.since or at, declared.name)
 
 
 def _moment(now: float) -> datetime:

@@ -25,11 +25,23 @@ from trikk.pipeline.parameters.trigger_event import Event
 from trikk.runs.journals.journal import Cause
 from trikk.runs.journals.ledger import Entry, Ledger
 from trikk.runs.states import OVER, RunStatus
-from trikk.server.schedule.trigger_standing import Standing, add_after, as_it_counts, counts_otherwise, standing_of
+from trikk.server.schedule.trigger_standing import Standing, as_it_counts, counts_otherwise, standing_of
 from trikk.triggers.clock_triggers import ClockTrigger
 from trikk.triggers.declaration import Overlap
 from trikk.triggers.declared import Declared
-from trikk.triggers.due_ticks import FULL, QUEUED_AT_MOST, Decision, Miss, Skip, Start, Wait, by_event, due, within
+from trikk.triggers.due_ticks import (
+    FULL,
+    LOSSES,
+    QUEUED_AT_MOST,
+    Miss,
+    Skip,
+    Start,
+    Wait,
+    by_event,
+    due,
+    next_tick,
+    within,
+)
 from trikk.triggers.trigger_state import TriggerEntry, TriggerState, body_of, subject_of, tick_text
 
 _CANCEL_WAIT = 0.01  # seconds: long enough for one try, and no wait for a driver that has it
@@ -54,7 +66,24 @@ class Fired:
     waits: bool = False
 
 
-def decide_due(project: Project, declared: Declared, graph: Graph, now: datetime, at_most: int) -> list[Fired]:
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the moments of a trigger that were due.
+
+    Attributes:
+        fired: what became of each that was decided, but for those that were missed.
+        waits: why others stay due, in a sentence; "" if none has to wait.
+        since: the first of those that stay due.
+        is_elsewhere: whether they were left to another process, which decides them at this time.
+    """
+
+    fired: list[Fired]
+    waits: str = ""
+    since: datetime | None = None
+    is_elsewhere: bool = False
+
+
+def decide_due(project: Project, declared: Declared, graph: Graph, now: datetime, at_most: int) -> Outcome:
     """Carry out what is due of a trigger by the clock.
 
     Nothing is done if another release's declaration counts by now, or if it is retired.
@@ -66,26 +95,29 @@ def decide_due(project: Project, declared: Declared, graph: Graph, now: datetime
         now: the time, with its zone.
         at_most: how many moments are decided; what is left over is due at once.
 
-    Returns:
-        What became of each moment that this call has decided, but for those that were missed; the last one `waits`
-        if there are more that stay due, as the queue is full.
     """
-    all_fired: list[Fired] = []
-    while (left := at_most - len(all_fired)) > 0:
+    fired: list[Fired] = []
+    lost = 0
+    while (left := at_most - len(fired)) > 0:
         standing = standing_of(project.journal, declared.name, now)
         if standing is None or counts_otherwise(standing, declared, now):
             break
         unfinished = _unfinished(project, declared, standing)
         decisions = due(declared, standing.state, now, unfinished)[:left]
-        is_all = len(decisions) < left
         try:
             for decision in within(_room(project, declared, len(decisions)), declared, decisions):
-                all_fired += _carry_out(project, declared, graph, standing, decision, now)
-            if is_all or any(fired.waits for fired in all_fired[-1:]):
-                break
+                if isinstance(decision, Wait):
+                    first = next_tick(declared, standing.state, standing.state.decided)
+                    return Outcome(fired, decision.why, first)
+                fired += _carry_out(project, declared, graph, standing, decision, now)
         except Conflict:
+            lost += 1
+            if lost == LOSSES:
+                return Outcome(fired, is_elsewhere=True)
             continue
-    return all_fired
+        if len(decisions) < left:
+            break
+    return Outcome(fired)
 
 
 def give_event(project: Project, declared: Declared, graph: Graph, event: Event, now: datetime) -> Fired:
@@ -113,7 +145,7 @@ def give_event(project: Project, declared: Declared, graph: Graph, event: Event,
         if _room(project, declared, 1) == 0:
             return Fired(waits=True, why=FULL)
         unfinished = _unfinished(project, declared, standing)
-        decision: Decision = by_event(declared, standing.state, event, unfinished)
+        decision = by_event(declared, standing.state, event, unfinished)
         if len(str(event.to_json())) > _PAYLOAD:
             decision = Skip(event.id, f"the event has more than {_PAYLOAD // 1000} kB")
         try:
@@ -163,12 +195,15 @@ def fire(
 
 
 def _carry_out(
-    project: Project, declared: Declared, graph: Graph, standing: Standing, decision: Decision, now: datetime
+    project: Project,
+    declared: Declared,
+    graph: Graph,
+    standing: Standing,
+    decision: Start | Skip | Miss,
+    now: datetime,
 ) -> list[Fired]:
     """Carry out a decision, and bring `standing` up to date; Conflict if somebody else has written meanwhile."""
     state, journal = standing.state, project.journal
-    if isinstance(decision, Wait):
-        return [Fired(waits=True, why=decision.why)]
     if isinstance(decision, Miss):
         moved = state.moved(tick_text(decision.last))
         body = body_of(moved, first=tick_text(decision.first), last=tick_text(decision.last))
@@ -186,16 +221,16 @@ def _carry_out(
             decision = Skip(decision.event.id, error.what)
         else:
             if fired.repeated and is_clock:
-                _pass(journal, declared.name, decision.event.id, fired, now)
-                raise Conflict("the tick was decided before")
+                _pass(journal, standing, decision.event.id, fired, now)
+                return []
             return [fired]
     moved = state.moved(decision.tick) if is_clock else state
     body = body_of(moved, tick=decision.tick, why=decision.why)
     repeated = _write(journal, standing, TriggerEntry.SKIPPED, body, now, identity=f"tick/{decision.tick}")
-    if repeated and is_clock:
-        _pass(journal, declared.name, decision.tick, Fired(run=str(repeated.body.get("run", ""))), now)
-        raise Conflict("the tick was decided before")
     run = str(repeated.body.get("run", "")) if repeated else ""
+    if repeated and is_clock:
+        _pass(journal, standing, decision.tick, Fired(run=run), now)
+        return []
     return [Fired(run=run, repeated=repeated is not None, why="" if run else decision.why)]
 
 
@@ -230,12 +265,11 @@ def _start(
     return Fired(run=str(body["run"]))
 
 
-def _pass(ledger: Ledger, trigger: str, tick: str, fired: Fired, now: datetime) -> None:
-    """Move the cursor past a tick that had its run before it came due, unless another server has."""
-    standing = standing_of(ledger, trigger, now)
-    if standing is not None and standing.state.cursor < tick:
-        body = body_of(standing.state.moved(tick), tick=tick, run=fired.run, why=fired.why)
-        add_after(ledger, trigger, TriggerEntry.PASSED, body, now, standing.entry.seq, f"tick/{tick}/passed")
+def _pass(ledger: Ledger, standing: Standing, tick: str, fired: Fired, now: datetime) -> None:
+    """Move the cursor past a tick that had its run before it came due; Conflict if another server was faster."""
+    # Without an identity: it may come due once more, where the clock is put back and the trigger taken in anew.
+    body = body_of(standing.state.moved(tick), tick=tick, run=fired.run, why=fired.why)
+    _write(ledger, standing, TriggerEntry.PASSED, body, now)
 
 
 def _cancel(project: Project, declared: Declared, state: TriggerState) -> None:

@@ -156,18 +156,10 @@ def as_it_counts(ledger: Ledger, declared: Declared, now: datetime) -> Standing:
 
 
 def add_after(
-    ledger: Ledger,
-    trigger: str,
-    kind: str,
-    body: dict[str, JSON],
-    now: datetime,
-    after: int,
-    identity: str | None = None,
+    ledger: Ledger, trigger: str, kind: str, body: dict[str, JSON], now: datetime, after: int
 ) -> Entry | None:
     """The entry that was added; None if somebody else was faster."""
     try:
-        return ledger.add(
-            subject_of(trigger), kind, body, at=now.timestamp(), identity=identity, after=after
-        ).entry
+        return ledger.add(subject_of(trigger), kind, body, at=now.timestamp(), after=after).entry
     except Conflict:
         return None
