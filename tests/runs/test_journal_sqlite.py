@@ -249,6 +249,23 @@ def test_durable_waits_for_the_disk_and_plain_does_not(tmp_path: Path) -> None:
         journal.close()
 
 
+def test_subjects_cost_what_they_are_however_many_entries_they_have(filled: Path) -> None:
+    journal = SqliteJournal(filled)
+    steps: Counter[int] = Counter()
+
+    def cost(entries: int) -> int:
+        for number in range(entries):
+            journal.add(f"trigger/{number % 3}", "k", {}, at=1.0)
+        journal._connection().set_progress_handler(lambda: steps.update([entries]), 1)
+        assert journal.subjects("trigger/") == ["trigger/0", "trigger/1", "trigger/2"]
+        journal._connection().set_progress_handler(None, 1)
+        return steps[entries]
+
+    few = cost(3)
+    assert cost(300) <= 1.5 * few
+    journal.close()
+
+
 def test_a_thread_that_ended_leaves_no_connection_behind(filled: Path) -> None:
     journal = SqliteJournal(filled)
     for _ in range(10):

@@ -95,7 +95,7 @@ class Ledger(Protocol):
         """The subject's entry with that identity; None if it has none."""
 
     def subjects(self, prefix: str = "") -> list[str]:
-        """All subjects that begin with a text, sorted."""
+        """All subjects that begin with a text, sorted. It costs as much as they are many, as `children` does."""
 
     def children(self, prefix: str) -> list[str]:
         """What follows a text such as "monitor/", up to the next slash, in subjects that begin with it; sorted.

@@ -133,7 +133,13 @@ SELECT subject, seq, kind, at, body, identity FROM $schema.ledger
 WHERE subject >= :low AND subject < :high AND seq > :after ORDER BY seq LIMIT :most
 
 -- name: subjects
-SELECT DISTINCT subject FROM $schema.ledger WHERE subject >= :low AND subject < :high
+WITH RECURSIVE known(subject) AS (
+  SELECT min(subject) FROM $schema.ledger WHERE subject >= :low AND subject < :high
+  UNION ALL
+  SELECT (SELECT min(subject) FROM $schema.ledger WHERE subject > known.subject AND subject < :high)
+  FROM known WHERE subject IS NOT NULL
+)
+SELECT subject FROM known WHERE subject IS NOT NULL
 
 -- name: next_subject
 SELECT min(subject) FROM $schema.ledger WHERE subject >= :low AND subject < :high
