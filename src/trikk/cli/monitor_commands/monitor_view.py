@@ -23,7 +23,7 @@ from trikk.cli.printing import (
     when,
 )
 from trikk.cli.server_option import check_json, or_by_server
-from trikk.core.errors import TrikkError, UnknownName, UsageError
+from trikk.core.errors import UnknownName, UsageError
 from trikk.core.text import counted, printable, shorten
 from trikk.execution.project import Project
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 SURE = "probability_of_predicted"
 _SOURCE_ROWS = 5  # of each table that lie behind a prediction
-_JUDGED = 32  # windows by which an estimate is judged: more than count, as some may have too few labels
 _SHARES = {"unseen": "UNSEEN", "set_aside": "SET ASIDE"}
 _OF_NOWCASTS = ("corrections", "correction", "too_early", "too_late")  # columns of a case
 _STATES = {
@@ -102,6 +101,7 @@ def monitor(
 ) -> None:
     """List monitors, or show one: its windows, one window's slices, and the cases behind them."""
     from trikk.monitoring.drilldown.drill import slice_named, the_window
+    from trikk.monitoring.drilldown.recent_windows import check_kind
     from trikk.monitoring.figures.records import Records, names
 
     project = Project.open()
@@ -115,7 +115,7 @@ def monitor(
         return
     kind = kind or spec.windows[0]
     chosen = slice_named(slice_) if slice_ else None
-    _check(spec, kind, chosen)
+    check_kind(spec, kind, chosen)
     cell = {"truth": truth, "predicted": predicted}
     if worst is not None or any(value is not None for value in cell.values()) or (window and chosen):
         record = the_window(records, kind, window or _newest_label(records, spec, kind))
@@ -137,26 +137,14 @@ def _history(
 ) -> None:
     """Show the last windows, or a slice of them, and what they come to together."""
     from trikk.monitoring.cases.ahead import ahead_in_words
-    from trikk.monitoring.estimates.estimated_figures import estimable
-    from trikk.monitoring.estimates.trust import trusts
-    from trikk.monitoring.figures.matrix import matrix_of
-    from trikk.monitoring.figures.records import Records
+    from trikk.monitoring.drilldown.recent_windows import recent_windows
     from trikk.monitoring.figures.window_figures import beside_metrics
 
-    records = Records(project.journal, spec.name)
-    windows, ahead = records.newest(spec, kind, last), records.cursor().ahead
-    trusted = trusts(spec, records.newest(spec, kind, _JUDGED, _foretold) if estimable(spec) else [])
-    unknown = _why_unseen_unknown(project, spec, windows)
-    parts = [(w.label, part) for w in windows if (part := w.of(*chosen) if chosen else w.whole) is not None]
-    order = next((w.classes for w in reversed(windows) if w.classes), ())
-    matrix = matrix_of([part for _, part in parts], order)
+    recent = recent_windows(project, spec, kind, last, chosen)
     if as_json:
-        shown: dict[str, Any] = {"monitor": spec.to_json(), "kind": kind}
-        shown |= {"windows": [w.to_json() for w in windows]}
-        shown |= {"estimates": [one.to_json() for one in trusted], "unseen_unknown": unknown["unseen"]}
-        shown |= {"unseen_class_unknown": unknown["unseen_class"], "dated_in_the_future": ahead}
-        print_json(shown | ({"confusion_matrix": matrix.to_json()} if matrix else {}))
+        print_json(recent.to_json())
         return
+    windows, parts, unknown, matrix = recent.windows, recent.parts, recent.unknown, recent.matrix
     # After the JSON, which says it by being empty: a program asks for what may come.
     _check_value(windows, chosen)
     if title := spec.titles.monitor():
@@ -166,8 +154,8 @@ def _history(
         return
     _timeline(windows, spec.metrics, chosen)
     lines = [f"{f}: not known: {unknown[f]}" for f in unknown if unknown[f] and _is_asked_for(f, spec)]
-    lines += [ahead_in_words(ahead), *beside_metrics([part for _, part in parts])]
-    lines += trust_lines(trusted)
+    lines += [ahead_in_words(recent.ahead), *beside_metrics([part for _, part in parts])]
+    lines += trust_lines(recent.trusted)
     for line in dict.fromkeys(filter(None, lines)):
         echo(printable(line))
     show_reasons(reasons_of(parts))
@@ -198,15 +186,13 @@ def _drill(
 ) -> None:
     """Show the cases of a window, a slice, or a cell of its confusion matrix."""
     from trikk.monitoring.drilldown.drill import worst
-    from trikk.monitoring.figures.matrix import matrix_of
+    from trikk.monitoring.drilldown.recent_windows import cases_document, matrix_behind
 
     cases = worst(project, record.monitor, record.kind, record.label, slice_=chosen, **wanted)
-    part = record.of(*chosen) if chosen else record.whole
-    matrix = matrix_of([part] if part else [], record.classes)
     if as_json:
-        print_json({"cases": cases, **({"confusion_matrix": matrix.to_json()} if matrix else {})})
+        print_json(cases_document(record, chosen, cases))
         return
-    if with_matrix and matrix is not None and chosen:
+    if with_matrix and chosen and (matrix := matrix_behind(record, chosen)) is not None:
         show_matrix(matrix, f"{'='.join(chosen)}, {record.kind} {record.label}")
     _cases(cases)
 
@@ -222,33 +208,11 @@ def _with_matrices(record: WindowRecord) -> dict[str, Any]:
     return document
 
 
-def _why_unseen_unknown(project: Project, spec: MonitorSpec, windows: list[Any]) -> dict[str, str | None]:
-    """Why none of the windows says how many categories, and truths of a class, are new; None if one does."""
-    from trikk.monitoring.cases.unseen import why_class_unknown, why_unknown
-
-    reasons: dict[str, Any] = {"unseen": why_unknown, "unseen_class": why_class_unknown}
-    lacking = [name for name in reasons if all(getattr(window.whole, name) is None for window in windows)]
-    try:
-        # Only where a share is unknown: opening the table takes longer than the rest of the command.
-        columns = project.tables.scan(spec.predictions).collect_schema().names() if lacking else []
-    except TrikkError as error:
-        return {name: error.what if name in lacking else None for name in reasons}
-    return {n: why(spec, project.journal, columns) if n in lacking else None for n, why in reasons.items()}
-
-
 def _is_asked_for(figure: str, spec: MonitorSpec) -> bool:
     """Whether an alarm names a figure."""
     from trikk.alerts.rules.kinds import read_rule
 
     return any(figure in read_rule(alarm).figures for alarm in spec.alarms)
-
-
-def _check(spec: MonitorSpec, kind: str, chosen: tuple[str, str] | None) -> None:
-    """Refuse a kind of window or a column that the monitor does not have."""
-    if kind not in spec.windows:
-        raise UnknownName("kind of window", kind, spec.windows)
-    if chosen is not None and chosen[0] not in spec.slices:
-        raise UnknownName("slice", chosen[0], spec.slices)
 
 
 def _check_value(windows: Sequence[WindowRecord], chosen: tuple[str, str] | None) -> None:
@@ -265,12 +229,6 @@ def _newest_label(records: Records, spec: MonitorSpec, kind: str) -> str:
     # Today's window has no label yet: a list of it would be empty, and say nothing.
     newest = records.newest(spec, kind, 1, lambda w: w.whole.labelled) or records.newest(spec, kind, 1)
     return newest[0].label if newest else ""
-
-
-def _foretold(window: WindowRecord) -> bool:
-    from trikk.monitoring.cases.windows import WindowState
-
-    return window.state == WindowState.FINAL and bool(window.whole.estimated_labelled)
 
 
 def _list(project: Project, names: list[str], *, as_json: bool) -> None:

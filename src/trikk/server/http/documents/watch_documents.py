@@ -73,11 +73,16 @@ class MonitorsPage(TypedDict):
 
 
 class WindowsDocument(TypedDict):
-    """The last windows of a monitor, of one kind."""
+    """The last windows of a monitor, of one kind, and what they come to together."""
 
     monitor: dict[str, Any]
     kind: str
     windows: list[dict[str, Any]]
+    estimates: list[dict[str, Any]]
+    unseen_unknown: str | None
+    unseen_class_unknown: str | None
+    dated_in_the_future: dict[str, Any]
+    confusion_matrix: NotRequired[dict[str, Any]]
 
 
 class IncidentDocument(TypedDict):
@@ -123,3 +128,4 @@ class CasesDocument(TypedDict):
     """The cases behind a window's figures, the worst ones first."""
 
     cases: list[dict[str, Any]]
+    confusion_matrix: NotRequired[dict[str, Any]]

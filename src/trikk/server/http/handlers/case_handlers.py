@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from trikk.monitoring.drilldown.drill import explain, slice_named, the_window, worst
+from trikk.monitoring.drilldown.recent_windows import cases_document
 from trikk.monitoring.figures.records import Records
 from trikk.server.http.documents.watch_documents import CasesDocument
 from trikk.server.http.doors import Doors
@@ -47,7 +48,7 @@ def list_cases(doors: Doors, call: Call) -> Answer[CasesDocument]:
         predicted=query.predicted,
         most=query.most,
     )
-    return Answer({"cases": cases})
+    return Answer(cases_document(record, chosen, cases))
 
 
 def explain_prediction(doors: Doors, call: Call) -> Answer[dict[str, Any]]:

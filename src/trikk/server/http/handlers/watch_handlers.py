@@ -15,6 +15,7 @@ from trikk.access.identity import Identity, IdentityKind, Role
 from trikk.alerts.incidents.book import Book
 from trikk.core.errors import UnknownName, UsageError, WebhookRefused
 from trikk.execution.approvals.decisions import decide
+from trikk.monitoring.drilldown.recent_windows import recent_windows
 from trikk.monitoring.figures.monitor_summary import monitor_summary
 from trikk.monitoring.figures.records import Records, names
 from trikk.runs.living_servers import living, server_document
@@ -195,15 +196,11 @@ def list_monitors(doors: Doors, call: Call) -> Answer[MonitorsPage]:
 
 
 def show_monitor(doors: Doors, call: Call) -> Answer[WindowsDocument]:
-    """Show a monitor's last windows: figures of all cases and of slices."""
+    """Show a monitor's last windows, as `trikk monitor NAME --json`: figures of all cases and of slices."""
     query: MonitorQuery = call.query
-    records = Records(doors.site.project.journal, call.path["monitor"])
-    spec = records.spec()
-    kind = query.kind or spec.windows[0]
-    if kind not in spec.windows:
-        raise UnknownName("kind of window", kind, spec.windows)
-    windows = records.newest(spec, kind, query.last)
-    return Answer({"monitor": spec.to_json(), "kind": kind, "windows": [window.to_json() for window in windows]})
+    project = doors.site.project
+    spec = Records(project.journal, call.path["monitor"]).spec()
+    return Answer(recent_windows(project, spec, query.kind or spec.windows[0], query.last).to_json())
 
 
 def list_incidents(doors: Doors, call: Call) -> Answer[IncidentsPage]:
