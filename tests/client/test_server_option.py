@@ -107,6 +107,10 @@ LOOKS = [
     ("show", "{succeeded}", "total"),
     ("logs", "{failed}"),
     ("logs", "{succeeded}", "total"),
+    ("compare", "{succeeded}", "{waiting}"),
+    ("compare", "{succeeded}", "{waiting}", "--all"),
+    ("artifacts", "{succeeded}"),
+    ("artifacts", "{failed}"),
     ("approvals",),
     ("costs",),
     ("costs", "--by", "step"),
@@ -273,6 +277,8 @@ def test_what_a_server_can_not_do_is_refused_and_nothing_is_done_here(there: Com
         (("gc",), "can't be had from a server"),
         (("run", "add", "--inline"), "--inline is of no use with a server"),
         (("logs", "last", "-f"), "--follow is of no use with a server"),
+        (("artifacts", "last", "total", "--out", "total.json"), "--out is of no use with a server"),
+        (("artifacts", "last", "total"), "a server lists what a run made, and shows none of it"),
     ]:
         done = there(*words)
         assert done.code == 2

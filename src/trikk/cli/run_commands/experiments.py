@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from trikk.cli.printing import (
     table,
 )
 from trikk.cli.run_commands.execute import parameter_option
+from trikk.cli.server_option import find_run, or_by_server
 from trikk.core.durations import show_bytes, show_seconds
 from trikk.core.errors import UsageError
 from trikk.core.text import counted
@@ -27,32 +29,55 @@ from trikk.execution.project import Project
 from trikk.tracking.mlflow.background_mirror import mirroring
 
 if TYPE_CHECKING:
+    from trikk.client.rest_client import Client
     from trikk.storage.artifact import Artifact
+    from trikk.tracking.run_artifacts import Output
     from trikk.tracking.trials import Plan, Trial
 
 _SHOWABLE = (".html", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".pdf")
+
+
+def _compare_by_server(client: Client, runs: tuple[str, ...], everything: bool, as_json: bool) -> None:
+    compared = client.compare([find_run(client, run) for run in runs], all=everything)
+    _print_compared(compared, everything=everything, as_json=as_json)
+
+
+def _artifacts_by_server(client: Client, run: str, name: str | None, as_json: bool) -> None:
+    if name is not None:
+        raise UsageError(
+            "a server lists what a run made, and shows none of it",
+            next=f"leave out {name}, or: trikk show RUN STEP",
+        )
+    made = client.artifacts(find_run(client, run))
+    is_forgotten = not made["artifacts"] and client.show(made["run"])["forgotten"]
+    _print_outputs(made["run"], made["artifacts"], is_forgotten=is_forgotten, as_json=as_json)
 
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option("--all", "everything", is_flag=True, help="Show what is equal in all of them, too.")
 @json_option
+@or_by_server(_compare_by_server)
 def compare(runs: tuple[str, ...], everything: bool, as_json: bool) -> None:
     """Show RUNs side by side: parameters, metrics, versions of data and models, code, packages."""
     from trikk.tracking.run_table import compare as put_together
 
     project = Project.open()
     compared = put_together(project, [project.find_run(run) for run in runs], everything=everything)
+    _print_compared(compared.to_json(), everything=everything, as_json=as_json)
+
+
+def _print_compared(compared: Mapping[str, Any], *, everything: bool, as_json: bool) -> None:
     if as_json:
-        print_json(compared.to_json())
+        print_json(compared)
         return
     rows = []
     group = None
-    for row in compared.rows:
+    for row in compared["rows"]:
         # A group's name once, so that groups can be seen.
-        rows.append([row.group if row.group != group else "", row.name, *map(_cell, row.values)])
-        group = row.group
-    table(["", "", *compared.runs], rows)
+        rows.append([row["group"] if row["group"] != group else "", row["name"], *map(_cell, row["values"])])
+        group = row["group"]
+    table(["", "", *compared["runs"]], rows)
     if not everything:
         echo("(only what differs, and metrics; --all shows the rest)")
 
@@ -71,6 +96,7 @@ def _cell(value: Any) -> str:
 @click.option("--out", type=click.Path(path_type=Path), help="Write it there, in the format of the path's ending.")
 @click.option("--open", "show", is_flag=True, help="Open it in a browser: figures and HTML.")
 @json_option
+@or_by_server(_artifacts_by_server, without=("out", "show"))
 def artifacts(run: str, name: str | None, out: Path | None, show: bool, as_json: bool) -> None:
     """List what RUN made and logged, or show, write or open what is called NAME there."""
     from trikk.tracking.fold import read_record
@@ -82,16 +108,7 @@ def artifacts(run: str, name: str | None, out: Path | None, show: bool, as_json:
     state = project.run(project.find_run(run))
     listed = outputs(state, read_record(project.journal, state.id))
     if name is None:
-        if as_json:
-            print_json({"run": state.id, "artifacts": [output.to_json() for output in listed]})
-        elif not listed:
-            echo(f"run {state.id} has made nothing" + (" that is left" if state.forgotten else " yet"))
-        else:
-            rows = [
-                [o.name, o.step, o.kind, artifact_text(o.artifact.to_json()), show_bytes(o.artifact.size)]
-                for o in listed
-            ]
-            table(["NAME", "STEP", "KIND", "WHAT", "SIZE"], rows, right=["SIZE"])
+        _print_outputs(state.id, listed, is_forgotten=state.forgotten, as_json=as_json)
         return
     output = find(listed, name)
     if out is not None:
@@ -109,6 +126,19 @@ def artifacts(run: str, name: str | None, out: Path | None, show: bool, as_json:
         about = output.artifact.to_json()
         echo(f"{name}: {artifact_text(about)}  digest {output.artifact.digest[:16]}")
         echo(f"  write it to a file: trikk artifacts {state.id} {name} --out FILE")
+
+
+def _print_outputs(run: str, listed: Sequence[Output], *, is_forgotten: bool, as_json: bool) -> None:
+    if as_json:
+        print_json({"run": run, "artifacts": [output.to_json() for output in listed]})
+    elif not listed:
+        echo(f"run {run} has made nothing" + (" that is left" if is_forgotten else " yet"))
+    else:
+        rows = [
+            [o.name, o.step, o.kind, artifact_text(o.artifact.to_json()), show_bytes(o.artifact.size)]
+            for o in listed
+        ]
+        table(["NAME", "STEP", "KIND", "WHAT", "SIZE"], rows, right=["SIZE"])
 
 
 def _say(as_json: bool, document: dict[str, Any], text: str) -> None:
