@@ -155,7 +155,7 @@ def farewell(folder: Path, seconds: float) -> None:
         ("trikk explain PREDICTION_ID", "what is behind one: inputs, model, run, code, data"),
         ("trikk incidents ID", "an incident from its opening to its end"),
         ("trikk replay last", "execute a run again and prove the results identical"),
-        ("trikk ab people people:1 people:2", "two versions on the same cases"),
+        ("trikk ab people column:last_week people@champion", "a naive rule and the champions, case by case"),
         ("trikk sweep train -p day=2020-03-22 -p learning_rate=0.05,0.1 --metric mae", "search for parameters"),
         ("trikk models rollback people", "make the former champion champion again"),
         ("trikk endpoint people@champion", "serve the champion over HTTP"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -46,11 +47,15 @@ def _recorded(action: str, target: Options, command: Callable[[], Any]) -> Any:
     from trikk.access.audit import recorded, user_of_machine
     from trikk.cli.printing import user_name
     from trikk.core.clock import SystemClock
+    from trikk.core.errors import UnknownName
     from trikk.execution.project import Project
 
     project = Project.open()
     user, machine = user_of_machine(user_name())
     said = {name: _text(value) for name, value in target.items() if value not in (None, "", ())}
+    if "run" in said:
+        with contextlib.suppress(UnknownName):  # the command is about to refuse it
+            said["run"] = project.find_run(said["run"])  # `last` is another run tomorrow
     with recorded(project.journal, user, machine, action, said, SystemClock()) as change:
         code = command()
         # 3: it waits for people, which is no failure.

@@ -101,7 +101,7 @@ _FIRST = {
     "table": "make one: trikk ingest TABLE FILES, or a step that writes it",
     "incident": "none has opened yet; what is watched: trikk monitor",
     "report": "declare one: see docs/reports.md",
-    "stream": "publish to one: see docs/publishing.md",
+    "stream": 'declare one to read in trikk.toml, [streams.NAME]; publish to one, to="stream:NAME"',
 }
 """How the first of a kind comes to be: what to do where there is none of that kind."""
 

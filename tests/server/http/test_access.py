@@ -202,6 +202,9 @@ def test_every_change_and_refusal_has_a_line_and_no_secret_is_in_it(
     by_command = Folder(place.root).trikk("audit", "--limit", "1")
     assert by_command.code == 0
     assert "read_audit" in by_command.out  # what was refused last
+    Folder(place.root).trikk("cancel", "last")
+    (line,) = json.loads(Folder(place.root).trikk("audit", "--limit", "1", "--json").out)["lines"]
+    assert (line["action"], line["target"]) == ("cancel_run", {"run": run})  # and not "last"
 
 
 def test_nobody_is_served_beyond_this_machine_without_a_token(tmp_path: Path) -> None:
