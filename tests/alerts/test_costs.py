@@ -338,6 +338,12 @@ def test_what_an_older_build_kept_of_a_run_is_completed_while_its_events_are_the
     assert spending.branches == {run: "main"}
 
 
+def test_who_reads_first_what_a_run_took_comes_to_the_same_sums_as_who_reads_it_later(runs: Runs) -> None:
+    row = runs.project.journal.row(runs.add(at(0), 1.0001234))
+    first, later = (Spending(runs.project).ended([row], 0.0) for _ in range(2))
+    assert first == later
+
+
 def test_the_command_shows_costs_and_says_what_prices_are_missing(tmp_path: Path) -> None:
     Runs(tmp_path, "").add(datetime.now(UTC) - timedelta(hours=1), 2.0)
     folder = Folder(tmp_path)

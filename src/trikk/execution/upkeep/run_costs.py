@@ -70,8 +70,10 @@ class Spending:
             is_whole = kept is not None and kept.ended == row.ended and kept.branch is not None
             if not is_whole and not row.forgotten:
                 events = self._project.journal.events(row.id)
-                kept = self._days[day][row.id] = _Kept(row.ended, self._read(events, row.ended), _branch(events))
-                record: dict[str, JSON] = {"steps": _plain(kept.spent), "branch": kept.branch}
+                steps, branch = _plain(self._read(events, row.ended)), _branch(events)
+                # As it is kept: who reads it later, rounded, has to come to the same sums.
+                kept = self._days[day][row.id] = _Kept(row.ended, _usages(steps), branch)
+                record: dict[str, Any] = {"steps": steps, "branch": branch}
                 unkept = new.setdefault(day, {})
                 unkept[row.id] = {"ended": row.ended, **record}
                 if len(unkept) == _BATCH:  # as it goes: who is stopped on the way has come further all the same
@@ -158,7 +160,7 @@ def _subject(day: str) -> str:
     return f"cost/{day}"
 
 
-def _plain(spent: Spent) -> dict[str, JSON]:
+def _plain(spent: Spent) -> dict[str, list[float]]:
     return {step: [round(n, _DIGITS) for n in (u.core, u.gb, u.gpu, u.seconds)] for step, u in spent.items()}
 
 
