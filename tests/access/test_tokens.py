@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 
 import pytest
 
 from trikk.access.audit import read_page, recorded
+from trikk.access.doorkeeping import Doorkeeping
+from trikk.access.guard import Guard
 from trikk.access.identity import EVERYWHERE, Identity, IdentityKind, Role
-from trikk.access.tokens import SUBJECT, Tokens, create, revoke
+from trikk.access.tokens import SUBJECT, Tokens, begin_session, create, revoke
 from trikk.core.errors import Conflict, UnknownName, UsageError
 from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.testing.manual_clock import ManualClock
@@ -119,3 +122,41 @@ def test_who_shows_a_whole_token_to_revoke_it_revokes_it_and_writes_no_secret_do
     secret = shown.rpartition("_")[2]
     assert all(secret not in str(entry.body) for entry in ledger.history(""))
     assert [line.target for line in read_page(ledger, 1).lines] == [{"why": f"trikk_{token.id}_*** leaked"}]
+
+
+def test_of_people_who_sign_in_a_server_knows_those_sessions_alone_that_count() -> None:
+    ledger, person = MemoryJournal(), Identity("anna@example.com", IdentityKind.PERSON, Role.VIEWER, "main")
+    _, shown = create(ledger, "ci", Role.VIEWER, environment="main", by="anna", now=NOW, lasts=1.0)
+    ended = [begin_session(ledger, person, by="", now=NOW, lasts=10.0)[0] for _ in range(3)]
+    revoke(ledger, ended[0].id, by="anna", now=NOW + 1)
+    lasting, cookie = begin_session(ledger, person, by="", now=NOW, lasts=100.0)
+    tokens = Tokens(ledger).look()
+    tokens.forget_sessions(NOW + 10.0)
+    assert [token.name for token in tokens.listed()] == ["ci", "anna@example.com"]
+    assert tokens.check(cookie, "main", NOW + 10.0, IdentityKind.PERSON) == lasting
+    assert refusal(tokens, shown, now=NOW + 10.0) == (401, "the token ci has expired")  # programs are told why
+    revoke(ledger, ended[1].id, by="anna", now=NOW + 11)
+    assert tokens.look().get(ended[1].id) is None
+
+
+def test_what_goes_on_for_a_person_ends_with_their_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger, clock = MemoryJournal(), ManualClock(NOW)
+    person = Identity("anna@example.com", IdentityKind.PERSON, Role.VIEWER, "main")
+    session, _ = begin_session(ledger, person, by="", now=NOW, lasts=100.0)
+    monkeypatch.setattr("trikk.access.guard._LOOK", 0.01)
+    guard = Guard(ledger, "main", Doorkeeping(), clock, sign_in=True)
+    guard.begin()
+
+    async def follow() -> bool:
+        answering = asyncio.ensure_future(asyncio.sleep(30))
+        waiting = asyncio.create_task(guard.while_valid(session.identity, answering))
+        looking = asyncio.create_task(guard.keep_looking())
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        revoke(ledger, session.id, by="anna", now=clock.now())
+        came_to_its_end = await asyncio.wait_for(waiting, 10)
+        looking.cancel()
+        return came_to_its_end
+
+    assert asyncio.run(follow()) is False
+    guard.close()

@@ -23,7 +23,7 @@ from trikk.core.errors import TrikkError, UsageError
 from trikk.core.network.tls import is_here
 from trikk.runs.journals.ledger import Ledger
 from trikk.web.callers import Headers
-from trikk.web.rate_limits import RateLimit, network_of
+from trikk.web.rate_limits import RateLimit, network_of, too_often
 from trikk.web.refused import Refused
 from trikk.web.server_certificate import ServerCertificate
 
@@ -195,7 +195,7 @@ class Guard:
         now = self._clock.now()
         for token_id, tasks in list(self._open.items()):
             token = self._tokens.get(token_id)
-            if token is not None and token.state_at(now) is not TokenState.VALID:
+            if token is None or token.state_at(now) is not TokenState.VALID:
                 for task in tasks:
                     task.cancel()
 
@@ -220,15 +220,11 @@ class Guard:
             self._looking = None
 
     def _look(self) -> None:
-        began = self._clock.monotonic()
+        began, known = self._clock.monotonic(), self._tokens.seq
         self._tokens.look()
+        if self._tokens.seq != known:  # nothing else makes more of them
+            self._tokens.forget_sessions(self._clock.now())
         self._looked = began
-
-
-def too_often(what: str, wait: float) -> Refused:
-    """The refusal of somebody who has to wait for so many seconds."""
-    seconds = max(1, math.ceil(wait))
-    return Refused(429, what, next=f"wait {seconds} s", headers={"retry-after": str(seconds)})
 
 
 def _bearer(headers: Headers) -> str | None:

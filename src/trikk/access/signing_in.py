@@ -15,7 +15,7 @@ from trikk.access.tokens import Token, begin_session
 from trikk.core.clock import Clock
 from trikk.core.text import printable, shorten
 from trikk.runs.journals.ledger import Ledger
-from trikk.web.rate_limits import RateLimit, network_of
+from trikk.web.rate_limits import RateLimit, network_of, too_often
 from trikk.web.refused import Refused
 
 _RATE, _AT_ONCE = 1 / 2, 30  # of one address: a second, and at once; an office may be behind one
@@ -84,9 +84,7 @@ class SignIn:
 
     def _count(self, address: str) -> None:
         if wait := self._often.wait(network_of(address), self._clock.monotonic()):
-            seconds = str(max(1, round(wait)))
-            problem = "this address signs in too often"
-            raise Refused(429, problem, next=f"wait {seconds} s", headers={"retry-after": seconds})
+            raise too_often("this address signs in too often", wait)
 
     def _name(self, claims: Mapping[str, Any]) -> str:
         """As a person is written down: their mail address, unless it is said not to be theirs.

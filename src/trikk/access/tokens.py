@@ -159,6 +159,13 @@ class Tokens:
         elif entry.kind == TokenEntry.REVOKED and (known := self._by_id.get(str(body["id"]))) is not None:
             self._by_id[known.id] = msgspec.structs.replace(known, revoked=entry.at)
 
+    def forget_sessions(self, now: float) -> None:
+        """Forget people's sessions that count no longer, as each sign-in adds one; for the thread that looks."""
+        for token in self.listed():
+            if token.kind is IdentityKind.PERSON and token.state_at(now) is not TokenState.VALID:
+                del self._by_id[token.id]
+                del self._digests[token.id]
+
     def listed(self) -> list[Token]:
         """All of them, the newest last."""
         return list(self._by_id.values())

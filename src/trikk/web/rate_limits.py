@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections import OrderedDict
+
+from trikk.web.refused import Refused
 
 _MOST = 10_000  # callers that are remembered; whoever was away longest is forgotten
 
@@ -39,6 +42,12 @@ class RateLimit:
         if len(self._until) > self._most:
             self._until.popitem(last=False)
         return max(late, 0.0)
+
+
+def too_often(what: str, wait: float) -> Refused:
+    """The refusal of somebody who has to wait for so many seconds."""
+    seconds = max(1, math.ceil(wait))
+    return Refused(429, what, next=f"wait {seconds} s", headers={"retry-after": str(seconds)})
 
 
 def network_of(address: str) -> str:
