@@ -23,7 +23,7 @@ from trikk.server.http.handlers import watch_handlers as watch
 from trikk.server.http.openapi import description
 from trikk.server.http.paging import PageQuery
 from trikk.server.http.request_keys import Keyed
-from trikk.server.http.routes import API, BYTES_TYPE, EVENTS_TYPE, TEXT_TYPE, Answer, Call, Route, Said
+from trikk.server.http.routes import API, BYTES_TYPE, EVENTS_TYPE, TEXT_TYPE, Answer, Call, ResumeWith, Route, Said
 
 _RUN, _BACKFILL, _TRIGGER, _MODEL, _MONITOR = (
     f"{API}/runs/{{run}}",
@@ -63,7 +63,7 @@ ROUTES = (
         "GET", f"{_RUN}/events", runs.follow_run, content=EVENTS_TYPE, fields=runs.StreamAfter, statuses=(200, 204)
     ),
     Route("POST", f"{_RUN}/cancel", act.cancel_run, body=Said, statuses=(200, 202)),
-    Route("POST", f"{_RUN}/resume", act.resume_run, body=act.ResumeWith, statuses=(202,)),
+    Route("POST", f"{_RUN}/resume", act.resume_run, body=ResumeWith, statuses=(202,)),
     Route("POST", f"{_RUN}/replay", act.replay_run, body=Said, fields=Keyed, statuses=(201, 200)),
     Route("GET", f"{_RUN}/comparison", act.compare_replay, refusals=(409,)),
     Route("GET", f"{_RUN}/steps/{{step}}", details.show_step),
@@ -84,7 +84,7 @@ ROUTES = (
     ),
     Route("GET", _BACKFILL, backfills.show_backfill),
     Route("POST", f"{_BACKFILL}/pause", backfills.pause_backfill, body=Said),
-    Route("POST", f"{_BACKFILL}/resume", backfills.resume_backfill, body=backfills.ResumeBackfill),
+    Route("POST", f"{_BACKFILL}/resume", backfills.resume_backfill, body=ResumeWith),
     Route("POST", f"{_BACKFILL}/cancel", backfills.cancel_backfill, body=Said),
     Route("GET", f"{API}/triggers", watch.list_triggers),
     Route("GET", _TRIGGER, watch.show_trigger),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_type_hints
 
 import msgspec
 
@@ -50,6 +50,12 @@ class Said(Given, frozen=True):
 
     why: str = ""
     by: str = ""  # who asks, if nobody else knows; for whom, if the caller has a name
+
+
+class ResumeWith(Said, frozen=True):
+    """How what has stopped is to go on."""
+
+    code: Literal["locked", "current"] | None = None  # whose; need not be said if both are the same
 
 
 @dataclass(frozen=True, slots=True)

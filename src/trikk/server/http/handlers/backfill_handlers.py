@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import Meta, field
 
@@ -14,7 +14,7 @@ from trikk.execution.backfills.backfill_state import Backfill, Change, backfill_
 from trikk.server.http.documents.run_documents import BackfillDetailsDocument, BackfillsPage
 from trikk.server.http.doors import Doors
 from trikk.server.http.paging import PageQuery, page_of
-from trikk.server.http.routes import API, NAME, Answer, Call, Given, Said, who
+from trikk.server.http.routes import API, NAME, Answer, Call, Given, ResumeWith, who
 
 _DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
@@ -33,12 +33,6 @@ class NewBackfill(Given, frozen=True, rename={"first": "from", "last": "to"}):
     any_order: bool = False
     missing: bool = False
     keep_going: bool = False
-
-
-class ResumeBackfill(Said, frozen=True):
-    """How a backfill goes on."""
-
-    code: Literal["locked", "current"] | None = None  # whose; need not be said if both are the same
 
 
 def list_backfills(doors: Doors, call: Call) -> Answer[BackfillsPage]:
@@ -94,7 +88,7 @@ def pause_backfill(doors: Doors, call: Call) -> Answer[BackfillDetailsDocument]:
 
 def resume_backfill(doors: Doors, call: Call) -> Answer[BackfillDetailsDocument]:
     """Let a backfill go on that was paused, or has stopped at a failure: days that have failed are tried again."""
-    body: ResumeBackfill = call.body
+    body: ResumeWith = call.body
     if body.code is None:
         check_code(doors.site.project, _of(doors, call))
     return _changed(doors, call, Change.RESUMED, body.code or "")

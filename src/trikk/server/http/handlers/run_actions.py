@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from trikk.execution.cancel import cancel
 from trikk.execution.replay import comparison_of, queue_replay
 from trikk.execution.resume_request import request_resume
@@ -11,18 +9,10 @@ from trikk.runs.states import RunStatus
 from trikk.server.http.documents.run_documents import ComparisonDocument, RunDocument
 from trikk.server.http.doors import Doors
 from trikk.server.http.request_keys import KeyedRequest, run_for
-from trikk.server.http.routes import API, Answer, Call, Given, who
+from trikk.server.http.routes import API, Answer, Call, who
 from trikk.tracking.run_document import run_document
 
 _WAIT = 2.0  # seconds for a driver to stop its steps, before the answer says that it is about to
-
-
-class ResumeWith(Given, frozen=True):
-    """How a run is to go on."""
-
-    code: Literal["locked", "current"] | None = None  # whose; need not be said if both are the same
-    why: str = ""
-    by: str = ""
 
 
 def cancel_run(doors: Doors, call: Call) -> Answer[RunDocument]:

@@ -95,12 +95,10 @@ class Reason(Given, frozen=True):
     by: str = ""
 
 
-class Decided(Given, frozen=True):
+class Decided(Reason, frozen=True):
     """Why somebody approves or refuses."""
 
-    why: Annotated[str, Meta(pattern=r"\S", description="The reason, in words.")]
     step: str | None = None  # which step's question, if the run asks several things
-    by: str = ""
 
 
 def list_triggers(doors: Doors, _: Call) -> Answer[TriggersDocument]:
