@@ -118,6 +118,8 @@ def test_days_at_once_are_as_many_as_were_asked_for(nights: Folder) -> None:
     assert done.code == 0, done
     assert [run["parameters"]["day"] for run in done.json["runs"]] == [f"2020-03-0{n}" for n in range(1, 5)]
     assert sorted(begun(nights)) == [f"2020-03-0{n}" for n in range(1, 5)]
+    # The process that helps changes nothing of the backfill.
+    assert [line["action"] for line in nights.good("audit")["lines"]] == ["begin_backfill"]
 
 
 def test_a_parallel_backfill_that_has_stopped_goes_on_as_parallel_as_it_was(nights: Folder) -> None:

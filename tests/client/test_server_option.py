@@ -14,6 +14,7 @@ from tests.fuzz_server import make_project
 from tests.server.served import RunningServer, ServedProject
 
 from trikk.cli.main import COMMANDS, cli, main
+from trikk.server.http.route_table import ROUTES
 
 Command = Callable[..., Done]
 
@@ -90,6 +91,7 @@ def runs(place: ServedProject, server: RunningServer) -> dict[str, str]:
     }
 
 
+OPERATIONS = {route.operation for route in ROUTES}
 # What only the project's folder tells: how many more there are, what else could be done.
 _HINT = re.compile(
     r"^(\d+ of .* runs; more: |they are fired by |next: |a server is there|no server is|servers carry )"
@@ -261,14 +263,17 @@ def test_what_commands_change_is_changed_on_the_server(
     assert [one["topic"] for one in here("subscriptions", "--json").json["subscriptions"]] == ["city"]
     assert there("unsubscribe", "city", "sns:arn:aws:sns:eu-west-1:123456789012:city").code == 0
     incident = here("incidents", "--json").json["incidents"][0]["id"]
+    assert here("incidents", "ack", incident).out.startswith(f"{incident}: acknowledged by ")
     assert there("incidents", "resolve", incident, "--why", "a test").out == f"{incident}: resolved by root\n"
     assert there("incidents", "resolve", incident, "--why", "a test").code == 2
     assert "people@champion in main: version 2 -> version 1" in there("models", "rollback", "people").out
     assert "version 1 -> version 2" in there("models", "promote", "people", "2", "--why", "better").out
-    actions = {
-        line["action"] for line in here("audit", "--json", "--limit", "200").json["lines"] if line["who"] == "ada"
-    }
-    assert {"pause_trigger", "fire_trigger", "begin_backfill", "create_token", "resolve_incident"} <= actions
+    lines = here("audit", "--json", "--limit", "200").json["lines"]
+    asked = {line["action"] for line in lines if line["who"] == "ada"}
+    assert {"pause_trigger", "fire_trigger", "begin_backfill", "create_token", "resolve_incident"} <= asked
+    # A command calls a change as the API does, so that one word finds both.
+    commanded = {line["action"] for line in lines if line["kind"] == "command"}
+    assert {"begin_backfill", "acknowledge_incident", "create_token"} <= commanded <= OPERATIONS
 
 
 def test_what_a_server_can_not_do_is_refused_and_nothing_is_done_here(there: Command, tmp_path: Path) -> None:

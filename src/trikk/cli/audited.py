@@ -33,16 +33,6 @@ def audited(action: str | Callable[[Options], str], *names: str, unless: str = "
     return decorate
 
 
-def by_word(noun: str, *verbs: str) -> Callable[[Options], str]:
-    """The action of a command whose first word is a verb: "pause nightly", of a trigger, is "pause_trigger"."""
-
-    def action(options: Options) -> str:
-        words = options["words"]
-        return f"{words[0]}_{noun}" if words and words[0] in verbs else ""
-
-    return action
-
-
 def _recorded(action: str, target: Options, command: Callable[[], Any]) -> Any:
     from trikk.access.audit import recorded, user_of_machine
     from trikk.cli.printing import user_name

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trikk.cli.audited import audited, by_word
+from trikk.cli.audited import audited
 from trikk.cli.monitor_commands.watch_command import moment_of
 from trikk.cli.printing import echo, json_option, print_json, style, table, user_name, when
 from trikk.cli.server_option import or_by_server
+from trikk.cli.verb_words import by_word, split_words
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
@@ -35,14 +36,11 @@ def _by_server(client: Client, words: tuple[str, ...], everything: bool, why: st
 
 
 def _words(words: tuple[str, ...], why: str) -> tuple[str, str]:
-    """What is to be done, and to which incident; "" for nothing, and for all."""
-    action, ids = (words[0], words[1:]) if words and words[0] in _ACTIONS else ("", words)
-    if len(ids) > 1 or (action and not ids):
-        raise click.UsageError("name one incident")
+    action, incident = split_words(words, _ACTIONS, "incident")
     # Whoever reads the timeline later has to know why it was closed by hand.
     if action == "resolve" and not why:
         raise click.UsageError("resolving an incident by hand takes --why")
-    return action, ids[0] if ids else ""
+    return action, incident
 
 
 def _print_done(incident: Mapping[str, Any], action: str, by: str, *, as_json: bool) -> None:
@@ -60,7 +58,7 @@ def _print_done(incident: Mapping[str, Any], action: str, by: str, *, as_json: b
 @click.option("--now", metavar="TIME", help="When it is done, for a simulated time; the present by default.")
 @json_option
 @or_by_server(_by_server, without=("now",))
-@audited(by_word("incident", "ack", "resolve"), "words", "why")
+@audited(by_word("incident", "resolve", ack="acknowledge"), "words", "why")
 def incidents(words: tuple[str, ...], everything: bool, why: str, by: str, now: str | None, as_json: bool) -> None:
     """List open incidents, show one, acknowledge it (`ack ID`) or resolve it by hand (`resolve ID --why TEXT`)."""
     from trikk.alerts.incidents.book import Book

@@ -86,7 +86,7 @@ def _print_asked(approvals: Sequence[Mapping[str, Any]], *, as_json: bool) -> No
 @later_option
 @json_option
 @or_by_server(_approve_by_server)
-@audited("approve_run", "run", "step")
+@audited("approve", "run", "step")
 def approve(run: str, step: str | None, **options: Any) -> int:
     """Say yes to what RUN asks (its STEP, if it asks several things), and go on with the run."""
     return _decide(run, step, approved=True, **options)
@@ -99,7 +99,7 @@ def approve(run: str, step: str | None, **options: Any) -> int:
 @later_option
 @json_option
 @or_by_server(_refuse_by_server)
-@audited("refuse_run", "run", "step")
+@audited("refuse", "run", "step")
 def refuse(run: str, step: str | None, **options: Any) -> int:
     """Say no to what RUN asks (its STEP, if it asks several things), and go on with the run."""
     return _decide(run, step, approved=False, **options)

@@ -159,7 +159,7 @@ def _by_server(client: Client, *, first: str, last: str, queued: bool, as_json: 
 @parallel_option
 @json_option
 @or_by_server(_by_server, without=("quiet", "watches", "max_parallel"))
-@audited("start_backfill", "pipelines", "first", "last")
+@audited("begin_backfill", "pipelines", "first", "last")
 def backfill(
     pipelines: tuple[str, ...],
     *,

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trikk.cli.audited import audited, by_word
+from trikk.cli.audited import audited
 from trikk.cli.printing import echo, json_option, print_json, state_text, table, user_name, when
 from trikk.cli.run_commands.backfill import carry, report
 from trikk.cli.server_option import or_by_server, trikk
+from trikk.cli.verb_words import by_word, split_words
 from trikk.execution.backfills.backfill_ledger import change, check_code, every, find, states_of
 from trikk.execution.backfills.backfill_state import (
     Backfill,
@@ -32,10 +33,11 @@ if TYPE_CHECKING:
     from trikk.client.rest_client import Client
 
 _CHANGES = {"pause": Change.PAUSED, "cancel": Change.CANCELLED}
+_ACTIONS = ("resume", *_CHANGES)
 
 
 def _by_server(client: Client, words: tuple[str, ...], why: str, code: Any, as_json: bool, **_: Any) -> None:
-    action, name = _words(words)
+    action, name = split_words(words, _ACTIONS, "backfill")
     if not name:
         _list(list(client.backfills()), as_json=as_json)
         return
@@ -59,14 +61,6 @@ def _named(client: Client, name: str) -> str:
     return alike[0] if len(alike) == 1 else name
 
 
-def _words(words: tuple[str, ...]) -> tuple[str, str]:
-    """What is to be done, and to which backfill; "" for nothing, and for all."""
-    action, names = (words[0], words[1:]) if words and words[0] in ("resume", *_CHANGES) else ("", words)
-    if len(names) > 1 or (action and not names):
-        raise click.UsageError("name one backfill")
-    return action, names[0] if names else ""
-
-
 @click.command()
 @click.argument("words", nargs=-1, metavar="[pause|resume|cancel] [BACKFILL]")
 @click.option("--why", default="", help="The reason, for pause and cancel.")
@@ -76,7 +70,7 @@ def _words(words: tuple[str, ...]) -> tuple[str, str]:
 @click.option("--helps", is_flag=True, hidden=True)
 @json_option
 @or_by_server(_by_server, without=("quiet", "helps"))
-@audited(by_word("backfill", "pause", "resume", "cancel"), "words", "why")
+@audited(by_word("backfill", *_ACTIONS), "words", "why", unless="helps")
 def backfills(words: tuple[str, ...], why: str, code: Any, quiet: bool, helps: bool, as_json: bool) -> int:
     """List backfills, show one (an id, its beginning, or `last`), pause it, go on with it, or cancel it.
 
@@ -84,7 +78,7 @@ def backfills(words: tuple[str, ...], why: str, code: Any, quiet: bool, helps: b
     or in the servers' if it was left to them and one is there.
     """
     project = Project.open()
-    action, name = _words(words)
+    action, name = split_words(words, _ACTIONS, "backfill")
     if not name:
         listed = every(project.journal)
         _list([summary(one, states_of(project.journal, one)) for one in listed], as_json=as_json)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from trikk.cli.audited import audited, by_word
+from trikk.cli.audited import audited
 from trikk.cli.printing import echo, json_option, print_json, style, table, tick_shown, user_name
 from trikk.cli.server_option import or_by_server
+from trikk.cli.verb_words import by_word, split_words
 from trikk.core.durations import show_seconds
 from trikk.core.errors import UnknownName
 from trikk.core.settings import load_settings
@@ -25,26 +25,15 @@ _ACTIONS = ("retry", "drop")
 
 
 def _by_server(client: Client, words: tuple[str, ...], show_aside: bool, why: str, by: str, as_json: bool) -> None:
-    from trikk.server.streams.stream_view import StreamRow
-
     client.by = by or client.by
-    action, name = _words(words)
+    action, name = split_words(words, _ACTIONS, "stream")
     if action:
         settled = client.retry_stream(name) if action == "retry" else client.drop_stream(name, why)
         _print_settled(settled, action, as_json=as_json)
     elif name:
         _print_details(client.stream(name), show_aside=show_aside, as_json=as_json)
     else:
-        listed = client.streams()
-        _print_rows([StreamRow.read(row) for row in listed["streams"]], listed, as_json=as_json)
-
-
-def _words(words: tuple[str, ...]) -> tuple[str, str]:
-    """What is to be done, and with which stream; "" for nothing, and for all."""
-    action, names = (words[0], words[1:]) if words and words[0] in _ACTIONS else ("", words)
-    if len(names) > 1 or (action and not names):
-        raise click.UsageError("name one stream")
-    return action, names[0] if names else ""
+        _print_rows(client.streams(), as_json=as_json)
 
 
 @click.command()
@@ -60,10 +49,10 @@ def streams(words: tuple[str, ...], show_aside: bool, why: str, by: str, as_json
 
     `retry` reads the messages again that could not become rows, after the table or the stream was mended.
     """
-    from trikk.server.streams.stream_view import stream_details, stream_rows, streams_document
+    from trikk.server.streams.stream_view import stream_details, streams_document
 
     project = Project.open()
-    action, name = _words(words)
+    action, name = split_words(words, _ACTIONS, "stream")
     declared = declared_streams(load_settings(project.root))
     now = time.time()
     if action:
@@ -71,8 +60,7 @@ def streams(words: tuple[str, ...], show_aside: bool, why: str, by: str, as_json
     elif name:
         _print_details(stream_details(project, declared, name, now), show_aside=show_aside, as_json=as_json)
     else:
-        rows = stream_rows(project, declared, now)
-        _print_rows(rows, streams_document(project, declared, now), as_json=as_json)
+        _print_rows(streams_document(project, declared, now), as_json=as_json)
 
 
 def _print_details(details: dict[str, Any], *, show_aside: bool, as_json: bool) -> None:
@@ -82,13 +70,15 @@ def _print_details(details: dict[str, Any], *, show_aside: bool, as_json: bool) 
         _show(details, show_aside=show_aside)
 
 
-def _print_rows(rows: Sequence[StreamRow], document: dict[str, Any], *, as_json: bool) -> None:
+def _print_rows(document: dict[str, Any], *, as_json: bool) -> None:
+    from trikk.server.streams.stream_view import StreamRow
+
     if as_json:
         print_json(document)
-    elif rows:
+    elif document["streams"]:
         table(
             ["STREAM", "TABLE", "STATE", "ROWS", "BEHIND", "A SECOND", "LAST", "SET ASIDE"],
-            map(_cells, rows),
+            map(_cells, map(StreamRow.read, document["streams"])),
             right=["ROWS", "A SECOND", "SET ASIDE"],
         )
     else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trikk.cli.audited import audited, by_word
+from trikk.cli.audited import audited
 from trikk.cli.declaration_check import declared_triggers
 from trikk.cli.printing import (
     echo,
@@ -26,6 +26,7 @@ from trikk.cli.printing import (
 from trikk.cli.run_commands.execute import finish
 from trikk.cli.run_commands.progress import Progress
 from trikk.cli.server_option import or_by_server, trikk
+from trikk.cli.verb_words import by_word, split_words
 from trikk.core.errors import ParameterError, TrikkError
 from trikk.core.text import counted
 from trikk.core.zones import zone_of
@@ -94,13 +95,10 @@ def _fire_by_server(
 
 
 def _words(words: tuple[str, ...], until: str | None) -> tuple[str, str]:
-    """What is to be done, and to which trigger; "" for nothing, and for all."""
-    action, names = (words[0], words[1:]) if words and words[0] in _ACTIONS else ("", words)
-    if len(names) > 1 or (action and not names):
-        raise click.UsageError("name one trigger")
+    action, name = split_words(words, _ACTIONS, "trigger")
     if until is not None and action != "pause":
         raise click.UsageError("--until says when a pause ends: trikk triggers pause NAME --until TIME")
-    return action, names[0] if names else ""
+    return action, name
 
 
 @click.command()
@@ -110,7 +108,7 @@ def _words(words: tuple[str, ...], until: str | None) -> tuple[str, str]:
 @click.option("--by", default="", help="Who does it; the user's name by default.")
 @json_option
 @or_by_server(_triggers_by_server)
-@audited(by_word("trigger", "pause", "unpause"), "words", "why")
+@audited(by_word("trigger", *_ACTIONS), "words", "why")
 def triggers(words: tuple[str, ...], until: str | None, why: str, by: str, as_json: bool) -> None:
     """List triggers, show one, or stop it for a while (`pause NAME`, `unpause NAME`).
 
