@@ -239,7 +239,7 @@ def test_incidents_are_shown_and_acknowledged(server: RunningServer, place: Serv
     rule = Rule(name="late").to_json()
     opening = Opening(rule=rule, subject="add", title="add is late", severity=Severity.ALARM, since=now)
     decision = Decision(Change.OPENED, "opened", "it did not come", opening=opening)
-    # The server's look, once a minute, takes an incident without a rule for over, and opens those of runs that failed.
+    # The server looks once a minute: it takes an incident without a rule for over, and opens its own.
     for _ in range(2):
         opened = Book(place.project.journal).apply(None, "late[add=a/b]", decision, at=now, channels=())
         assert opened is not None
