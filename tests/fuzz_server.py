@@ -32,6 +32,16 @@ def publish(n: int) -> int:
     return n
 
 
+@step
+def count(totals: pl.DataFrame) -> pl.DataFrame:
+    return pl.DataFrame({"rows": [totals.height]})
+
+
+@pipeline
+def counting():
+    Table("sums").append(count(totals))
+
+
 @pipeline(triggers=[Cron("0 4 * * *", name="daily"), Interval("6h", name="often")])
 def nightly(n: int = 1):
     publish(n)

@@ -41,7 +41,8 @@ WORDS = {
 NUMBERS = {"before", "tail", "rows", "most", "after"}
 # Where another method has a parameter of that name and another kind.
 BY_METHOD = {("timeline", "since"): 1.5, ("timeline", "until"): 2.5, ("table", "version"): 3,
-             ("monitor", "last"): 7, ("costs", "by"): "model", ("monitor", "kind"): "day"}  # fmt: skip
+             ("monitor", "last"): 7, ("costs", "by"): "model", ("monitor", "kind"): "day",
+             ("changes", "since"): "folder"}  # fmt: skip
 
 
 class Sent(Exception):

@@ -101,8 +101,11 @@ class PlainJournal:
         limit: int | None = 20,
         offset: int = 0,
         before: str | None = None,
+        after: str | None = None,
     ) -> list[RunRow]:
         newest_first = list(reversed(self._rows.values()))
+        if after is not None:
+            newest_first = newest_first[: newest_first.index(self.row(after))][::-1]
         if before is not None:
             newest_first = newest_first[newest_first.index(self.row(before)) + 1 :]
         found = [row for row in newest_first if pipeline in (None, row.pipeline) and state in (None, row.state)]

@@ -271,6 +271,8 @@ def test_runs_are_listed_the_newest_created_first_with_filters_and_pages(journal
     assert [row.id for row in journal.runs(pipeline="even", state="running", limit=None)] == ["r2", "r0"]
     assert [row.id for row in journal.runs(limit=2, before="r4")] == ["r3", "r2"]
     assert [row.id for row in journal.runs(pipeline="even", state="running", before="r3")] == ["r2", "r0"]
+    assert [row.id for row in journal.runs(limit=2, after="r1")] == ["r2", "r3"]
+    assert [row.id for row in journal.runs(pipeline="even", state="running", after="r1")] == ["r2"]
     assert journal.runs(limit=0) == journal.runs(offset=6) == journal.runs(before="r0") == []
     with pytest.raises(UnknownName):
         journal.runs(before="")

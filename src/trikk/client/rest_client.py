@@ -22,6 +22,7 @@ from trikk.access.tokens import ShownToken, TokenDocument, TokenList
 from trikk.client.event_reader import events
 from trikk.client.rest_transport import Reply, Transport
 from trikk.core.errors import ArtifactCorrupt, ServerError
+from trikk.execution.code.code_changes import CodeChanges
 from trikk.execution.upkeep.cost_report import CostReport
 from trikk.mailing.topics.subscriptions import Change, Subscription
 from trikk.runs.journals.journal import RunRow
@@ -29,6 +30,7 @@ from trikk.server.http.documents import project_documents as of_project
 from trikk.server.http.documents import run_documents as of_runs
 from trikk.server.http.documents import watch_documents as of_watch
 from trikk.storage.tables.admin import TableInfo
+from trikk.tracking.lineage import Lineage
 
 _API = "/api/v1"
 _PART = 8 << 20  # bytes of an artifact that one request fetches
@@ -149,6 +151,22 @@ class Client:
     def comparison(self, replay: str) -> of_runs.ComparisonDocument:
         """A replay that is over beside the run that it repeats."""
         return self._get(of_runs.ComparisonDocument, f"/runs/{_name(replay)}/comparison")
+
+    def lock(self, run: str) -> of_runs.LockedDocument:
+        """What a run is locked to, with the files of its code and its packages."""
+        return self._get(of_runs.LockedDocument, f"/runs/{_name(run)}/lock")
+
+    def changes(self, run: str, since: str | None = None) -> CodeChanges:
+        """How a run's code and packages differ from another run's, the one before it, or the "folder"'s."""
+        return self._get(CodeChanges, f"/runs/{_name(run)}/changes", {"since": since})
+
+    def graph(self, run: str) -> of_runs.PipelineDocument:
+        """The pipeline that a run is of, as it was when it was locked."""
+        return self._get(of_runs.PipelineDocument, f"/runs/{_name(run)}/graph")
+
+    def lineage(self, run: str) -> Lineage:
+        """Where a run's inputs came from, and who used what it made."""
+        return self._get(Lineage, f"/runs/{_name(run)}/lineage")
 
     def step(self, run: str, step: str) -> of_runs.StepDetailsDocument:
         """A step of a run, or an item of one (`fit[3]`), with schema and first rows of what it made."""

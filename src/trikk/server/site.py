@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from trikk.core.clock import Clock, SystemClock
 from trikk.core.values import JSON
 from trikk.execution.project import Project
+from trikk.models.registry import Registry
 from trikk.runs.journals.server_beats import NO_TRIGGERS
 from trikk.server.presence.absence import note_absence
 from trikk.server.presence.beats import Presence
@@ -37,6 +38,7 @@ class Site:
         turns: when each part has last been round.
         presence: this server among the others of the project.
         engine: decides what is due.
+        models: the registry, which reads of each model what is new since it was last asked.
         draining: set when the server is to end: nothing new is begun.
     """
 
@@ -48,6 +50,7 @@ class Site:
         self.turns = Turns(self.clock)
         self.presence = Presence(project.journal, self.clock)
         self.engine = Engine(project, lambda: self.wake("queue"))
+        self.models = Registry(project.journal)
         self._says: dict[str, JSON] = {} if fires else {NO_TRIGGERS: True}
         self._wakers: dict[str, Callable[[], None]] = {}
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trikk.core.errors import TrikkError
 from trikk.core.values import JSON, encode, plain
+from trikk.execution.code.code_changes import packages_of
 from trikk.runs.run_state import RunState
 from trikk.tracking.fold import RunRecord, read_record
 
@@ -60,7 +60,8 @@ def compare(project: Project, runs: Sequence[str], *, everything: bool = False) 
     Raises:
         UnknownName: if there is no such run.
     """
-    facts = [Facts(project.run(run), read_record(project.journal, run), _packages(project, run)) for run in runs]
+    states = [project.run(run) for run in runs]
+    facts = [Facts(s, read_record(project.journal, s.id), packages_of(project, s.lock)) for s in states]
     rows = lay_out(facts)
     kept = [row for row in rows if row.differs or row.group in ("run", "metric") or _shown(row, everything)]
     return Compared(tuple(runs), tuple(kept))
@@ -116,13 +117,3 @@ def _code(facts: Facts) -> dict[str, JSON]:
     if git:
         code["commit"] = f"{str(git.get('commit'))[:10]}{' with changes' if git.get('dirty') else ''}"
     return code | {name: lock.get(name) for name in ("python", "platform", "seed")}
-
-
-def _packages(project: Project, run: str) -> dict[str, str]:
-    """Names and versions of the packages that a run was locked to; none if the list is gone."""
-    digest = str(project.run(run).lock.get("packages", ""))
-    try:
-        packages: dict[str, str] = project.read_json(digest) if digest else {}
-    except TrikkError:
-        return {}
-    return packages

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 from tests.envs import python_of
 from tests.execution.command import Folder, until
 from tests.fuzz_server import fuzz, make_project
 from tests.server.served import RunningServer, ServedProject
+
+from trikk.core.digests import digest_bytes
 
 SECONDS = 30
 
@@ -43,6 +46,41 @@ def test_a_runs_details_are_those_of_the_commands(server: RunningServer, folder:
     compared = server.get("/comparison", runs=f"{run},{other}")
     assert compared == folder.good("compare", run, other)
     assert ["broken", "add"] in [row["values"] for row in compared["rows"]]
+
+
+def test_a_run_tells_what_it_is_locked_to_and_who_used_what_it_made(
+    server: RunningServer, place: ServedProject
+) -> None:
+    first, second = server.run("add", n=1), server.run("counting")
+    lock = server.get(f"/runs/{second['id']}/lock")
+    code = (place.root / "pipelines.py").read_bytes()
+    assert lock["files"]["pipelines.py"] == digest_bytes(code)
+    assert lock["packages"]["polars"] == pl.__version__
+    assert lock["lock"] == second["lock"]
+    assert server.client.get(f"/api/v1/artifacts/{lock['files']['pipelines.py']}").content == code
+    (place.root / "pipelines.py").write_bytes(code + b"\n# changed\n")
+    try:
+        changed = server.get(f"/runs/{second['id']}/changes", since="folder")
+        assert [(file["path"], file["change"]) for file in changed["files"]] == [("pipelines.py", "changed")]
+        assert changed["files"][0]["diff"].splitlines()[-1] == "+# changed"
+    finally:
+        (place.root / "pipelines.py").write_bytes(code)
+    alike = server.get(f"/runs/{second['id']}/changes", since=first["id"])
+    assert (alike["since"], alike["files"], alike["packages"]) == (first["id"], [], [])
+    assert server.get(f"/runs/{second['id']}/changes")["since"] is None  # it is the first of its pipeline
+    assert [node["name"] for node in server.get(f"/runs/{second['id']}/graph")["nodes"]] == [
+        "count",
+        "append_sums",
+    ]
+    version = second["lock"]["tables"]["totals"]
+    below, above = (server.get(f"/runs/{run['id']}/lineage") for run in (second, first))
+    assert [(t["table"], t["version"], t["run"], t["step"]) for t in below["tables"]] == [
+        ("totals", version, first["id"], "append_totals")
+    ]
+    assert below["written"][0]["table"] == "sums"
+    (written,) = above["written"]
+    assert (written["version"], [reader["run"] for reader in written["readers"]]) == (version, [second["id"]])
+    assert above["is_whole"]
 
 
 def test_a_backfill_is_begun_paused_and_cancelled(server: RunningServer, folder: Folder) -> None:

@@ -181,14 +181,16 @@ class Journal(Ledger, ServerBeats, Protocol):
         limit: int | None = 20,
         offset: int = 0,
         before: str | None = None,
+        after: str | None = None,
     ) -> list[RunRow]:
         """Lines of runs, the newest created first; `limit=None` for all.
 
         With `before`, a run's id, those that were created before it: a page that runs created meanwhile don't
-        shift, and that costs the same however far back it is, unlike one by `offset`.
+        shift, and that costs the same however far back it is, unlike one by `offset`. With `after`, those that
+        were created after that run, the oldest first, at the same cost.
 
         Raises:
-            UnknownName: if there is no run `before`.
+            UnknownName: if there is no run `before` or `after`.
         """
 
     def each_run(self, *, pipeline: str | None = None, state: str | None = None) -> Iterator[RunRow]:

@@ -324,18 +324,22 @@ class SqlJournal(SqlLedger, Journal, ABC):
         limit: int | None = 20,
         offset: int = 0,
         before: str | None = None,
+        after: str | None = None,
     ) -> list[RunRow]:
-        seq = None if before is None else self._seq_of(before)
-        where, values = sqltext.where(pipeline, state, self.mark, before=seq)
+        ends = {name: self._seq_of(run) for name, run in (("before", before), ("after", after)) if run is not None}
+        where, values = sqltext.where(pipeline, state, self.mark, ends)
+        order = "DESC" if after is None else "ASC"
         values |= {"limit": _EVERYTHING if limit is None else limit, "offset": offset}
         with sqlrows.collector_paused():
-            return sqlrows.rows(self._select(self._sql["runs"].replace("$where", where), values))
+            text = self._sql["runs"].replace("$where", where).replace("$order", order)
+            return sqlrows.rows(self._select(text, values))
 
     def each_run(self, *, pipeline: str | None = None, state: str | None = None) -> Iterator[RunRow]:
         where, values = sqltext.where(pipeline, state, self.mark)
         values |= {"limit": _EVERYTHING, "offset": 0}
         with self._transaction(self.snapshot) as connection:
-            rows = iter(self._stream(connection, self._sql["runs"].replace("$where", where), values))
+            text = self._sql["runs"].replace("$where", where).replace("$order", "DESC")
+            rows = iter(self._stream(connection, text, values))
             while part := list(islice(rows, _AT_ONCE)):
                 yield from sqlrows.rows(part)
 

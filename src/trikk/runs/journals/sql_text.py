@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from trikk.runs.journals.journal import is_plain
 
 _FOLDER = Path(__file__).with_name("sql")
+_BEYOND = {"before": "<", "after": ">"}
 _VALUE = re.compile(r"(?<![:\w]):([a-z]+)")
 
 
@@ -46,15 +48,15 @@ def script(file: str, schema: str) -> str:
 
 
 def where(
-    pipeline: str | None, state: str | None, mark: str, *, before: int | None = None
+    pipeline: str | None, state: str | None, mark: str, ends: Mapping[str, int] | None = None
 ) -> tuple[str, dict[str, Any]]:
-    """The WHERE clause of `runs` and `count`, and its values; `before` is the `seq` of the run that follows."""
+    """The WHERE clause of `runs` and `count`, and its values; `ends`: the `seq` of the run "before" or "after"."""
     values: dict[str, Any] = {k: v for k, v in (("pipeline", pipeline), ("state", state)) if v is not None}
     if not all(is_plain(text) for text in values.values()):
         return "WHERE 1 = 0", {}
     terms = [f"{name} = {mark.format(name)}" for name in values]
-    if before is not None:
-        terms, values = [*terms, f"seq < {mark.format('before')}"], {**values, "before": before}
+    for end, seq in (ends or {}).items():
+        terms, values = [*terms, f"seq {_BEYOND[end]} {mark.format(end)}"], {**values, end: seq}
     return (f"WHERE {' AND '.join(terms)}" if terms else ""), values
 
 

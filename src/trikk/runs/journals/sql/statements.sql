@@ -13,7 +13,7 @@ FROM $schema.runs
 
 -- name: runs
 SELECT id, pipeline, state, created, started, ended, parameters, origin, error, forgotten
-FROM $schema.runs $where ORDER BY seq DESC LIMIT :limit OFFSET :offset
+FROM $schema.runs $where ORDER BY seq $order LIMIT :limit OFFSET :offset
 
 -- name: count
 SELECT count(*) FROM $schema.runs $where

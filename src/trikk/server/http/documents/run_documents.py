@@ -146,6 +146,16 @@ class RunDocument(TypedDict):
     artifacts: list[LoggedDocument]
 
 
+class LockedDocument(TypedDict):
+    """What a run is locked to; files by path, with the digests of their content, packages with their versions."""
+
+    run: str
+    environment: str
+    lock: dict[str, Any]
+    files: dict[str, str]
+    packages: dict[str, str]
+
+
 class EventDocument(TypedDict):
     """One thing that happened to a run; `seq` increases, `at` is in seconds since 1970."""
 

@@ -8,17 +8,21 @@ from typing import Annotated
 from msgspec import Meta
 
 from trikk.execution.approvals.decisions import asked_document, open_approvals
+from trikk.execution.code.code_changes import CodeChanges, code_changes, locked_inputs
 from trikk.execution.run_logs import check_step, logs_document
 from trikk.server.http.documents.run_documents import (
     ApprovalsDocument,
     ComparedDocument,
+    LockedDocument,
     LogsDocument,
     OutputsDocument,
+    PipelineDocument,
     StepDetailsDocument,
 )
 from trikk.server.http.doors import Doors
-from trikk.server.http.routes import STEP, Answer, Call, Given
+from trikk.server.http.routes import NAME, STEP, Answer, Call, Given
 from trikk.tracking.fold import read_record
+from trikk.tracking.lineage import Lineage, lineage
 from trikk.tracking.run_artifacts import outputs
 from trikk.tracking.run_document import step_document
 from trikk.tracking.run_table import compare
@@ -39,6 +43,36 @@ class RunsToCompare(Given, frozen=True):
 
     runs: Ids  # up to twenty ids, with commas between them
     all: bool = False  # what is equal in all of them, too
+
+
+class ChangesQuery(Given, frozen=True):
+    """What a run's code is compared with."""
+
+    # Another run, or "folder": the project's code as it is now; the run of its pipeline before it if not given.
+    since: Annotated[str, Meta(pattern=NAME)] | None = None
+
+
+def show_lock(doors: Doors, call: Call) -> Answer[LockedDocument]:
+    """Show what a run is locked to: data, models, seed, and file by file its code, one by one its packages."""
+    return Answer(locked_inputs(doors.site.project, call.path["run"]))
+
+
+def show_changes(doors: Doors, call: Call) -> Answer[CodeChanges]:
+    """Show how a run's code and packages differ from another run's, the one before it, or the folder's."""
+    query: ChangesQuery = call.query
+    return Answer(code_changes(doors.site.project, call.path["run"], query.since))
+
+
+def show_graph(doors: Doors, call: Call) -> Answer[PipelineDocument]:
+    """Show the graph that a run is of: its steps as they were when it was locked."""
+    project = doors.site.project
+    return Answer(project.graph(project.run(call.path["run"])).to_json())
+
+
+def show_lineage(doors: Doors, call: Call) -> Answer[Lineage]:
+    """Show where a run's inputs came from, and who used what it made."""
+    site = doors.site
+    return Answer(lineage(site.project, site.models, call.path["run"]))
 
 
 def show_step(doors: Doors, call: Call) -> Answer[StepDetailsDocument]:
