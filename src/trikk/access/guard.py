@@ -105,7 +105,7 @@ class Guard:
         """
         shown = _bearer(headers)
         if shown is None:
-            person = await self._person(headers, changes=changes) if self._sign_in else None
+            person = await self._person(headers, changes=changes)
             return person or (None if self._needs_token else LOCAL)
         await self._look_for(shown)
         try:
@@ -118,13 +118,20 @@ class Guard:
             raise
 
     async def _person(self, headers: Headers, *, changes: bool) -> Identity | None:
-        """Who is signed in; None for nobody, also if their session has ended: no page can take its cookie away."""
+        """Who is signed in; None for nobody, also if their session has ended: no page can take its cookie away.
+
+        Who has typed a token into the page to sign in on has that in the cookie, and counts as it does.
+        """
         shown = session_in(headers)
         if not shown_id(shown):
             return None
         await self._look_for(shown)
+        known = self._tokens.get(shown_id(shown))
+        kind = (
+            IdentityKind.TOKEN if known is not None and known.kind is IdentityKind.TOKEN else IdentityKind.PERSON
+        )
         try:
-            session = self._tokens.check(shown, self._environment, self._clock.now(), IdentityKind.PERSON)
+            session = self._tokens.check(shown, self._environment, self._clock.now(), kind)
         except Refused:
             return None
         if changes:

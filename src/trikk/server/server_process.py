@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from trikk.access.doorkeeping import Doorkeeping
 from trikk.access.guard import Guard
@@ -28,6 +29,10 @@ from trikk.server.streams.stream_metrics import StreamMetrics
 from trikk.server.streams.streams_part import StreamsPart
 from trikk.telemetry.metrics import metric_table as table
 from trikk.telemetry.metrics.metric_sink import metric_sinks
+
+if TYPE_CHECKING:
+    from trikk.server.http.doors import Doors
+    from trikk.server.http.routes import Pages
 
 GRACE = 15.0
 """Seconds from the signal to the end of the process, at most."""
@@ -47,19 +52,25 @@ class ServeOptions(Doorkeeping):
     connections: int = 2000  # the most that may be open at once; fewer where the process may open fewer files
 
 
-def serve(site: Site, options: ServeOptions, started: Callable[[str], None]) -> None:
+def serve(
+    site: Site,
+    options: ServeOptions,
+    started: Callable[[str], None],
+    pages: Callable[[Doors], Pages] | None = None,
+) -> None:
     """Run a server in this process until SIGTERM or SIGINT.
 
     Args:
         site: the project's.
         options: what it is told.
         started: is called with the address when requests are answered.
+        pages: makes the pages that it has beside its API.
 
     Raises:
         MissingExtra: if a package is missing.
         UsageError: if the address can't be had, or nobody could ask, as a token is needed and there is none.
     """
-    asyncio.run(_Server(site, options).run(started))
+    asyncio.run(_Server(site, options).run(started, pages))
 
 
 class _Server:
@@ -116,7 +127,7 @@ class _Server:
     def _failing(self) -> float:
         return sum(status.failures > 0 for status in self._parts.status())
 
-    async def run(self, started: Callable[[str], None]) -> None:
+    async def run(self, started: Callable[[str], None], pages: Callable[[Doors], Pages] | None) -> None:
         from trikk.server.http.route_table import ROUTES
         from trikk.server.http.web_app import WebApp
         from trikk.web.listening import listen, server_of, url_of
@@ -128,7 +139,9 @@ class _Server:
         bodies = RequestBodies(_MAX_BODY, connections)
         callers = options.callers(certificate)
         listening = listen(options.host, options.port, "the server")
-        app = WebApp(doors, ROUTES, proxies, callers, self._guard, bodies, connections)
+        app = WebApp(
+            doors, ROUTES, proxies, callers, self._guard, bodies, connections, pages(doors) if pages else None
+        )
         server = server_of(app, connections, _FOR_REQUESTS, certificate)
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(connections.trouble)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,10 @@ from trikk.cli.doorkeeping_options import doorkeeping_options, warn_of_open_door
 from trikk.cli.printing import echo, log_format_option
 from trikk.core.logs import log_to_stderr
 from trikk.execution.project import Project
+
+if TYPE_CHECKING:
+    from trikk.server.http.doors import Doors
+    from trikk.server.http.routes import Pages
 
 
 @click.command()
@@ -22,7 +26,7 @@ from trikk.execution.project import Project
 @doorkeeping_options(rate=200)
 @log_format_option
 def serve(**options: Any) -> None:
-    """Run the project unattended: triggers, queued runs, monitors, and the REST API.
+    """Run the project unattended: triggers, queued runs, monitors, the console and the REST API.
 
     Any number of servers may serve one project. SIGTERM or Ctrl-C ends it within 15 s; its runs go on.
     """
@@ -35,7 +39,13 @@ def serve(**options: Any) -> None:
     log_to_stderr(project.settings, logging.WARNING)
     logging.getLogger("trikk.server").setLevel(logging.INFO)
     warn_of_open_doors(told, "trikk.server")
-    run_server(Site(project, fires=told.triggers), told, lambda url: echo(f"serving {url}"))
+    run_server(Site(project, fires=told.triggers), told, lambda url: echo(f"serving {url}"), _console)
     # Threads that wait for a locked database would hold the end up; nothing is left to be done.
     logging.shutdown()
     os._exit(0)
+
+
+def _console(doors: Doors) -> Pages:
+    from trikk.console.page_table import Console
+
+    return Console(doors)

@@ -167,6 +167,9 @@ class Journal(Ledger, ServerBeats, Protocol):
         committed after one with a greater `seq`: who follows looks again at what is a few seconds old.
         """
 
+    def position(self) -> tuple[int, int]:
+        """The newest `seq` of all events, and of all entries of the ledger: whether anything happened, cheaply."""
+
     def last_seq(self, run: str) -> int:
         """The `seq` of the run's last event: a cheap way to see that something happened."""
 

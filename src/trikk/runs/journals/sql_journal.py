@@ -275,6 +275,10 @@ class SqlJournal(SqlLedger, Journal, ABC):
         rows = self._read("run_ends", after=after, until=until) if until > after else []
         return [event for run, *row in rows for event in sqlrows.events(run, [tuple(row)])], until
 
+    def position(self) -> tuple[int, int]:
+        events, entries = self._read("position")[0]
+        return int(events), int(entries)
+
     def last_seq(self, run: str) -> int:
         self._known(run)
         seq = self._read("last_seq", run=run)[0][0]

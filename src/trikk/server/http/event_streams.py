@@ -3,6 +3,8 @@
 Readers of one run share what was read for them. Each is at some event's number; one that is behind (it came later,
 or takes slowly) reads from the journal itself until it has caught up. Nothing is kept for a reader: its connection
 takes the next part when the last one is sent, and is cut off if it never does (`trikk.web.connections`).
+
+Pages in browsers hear that something has changed, and nothing else: they ask for themselves anew.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ _log = logging.getLogger("trikk.server")
 _LOOK, _SHARE = 0.2, 20.0  # seconds between looks, or so many times what the last one took
 _BEAT = 15.0  # seconds after which a comment tells reader and proxies that the stream is alive
 _AFTER_TROUBLE = 2.0  # seconds to the next look if the journal can't be read
+_CHANGED = b"event: changed\ndata: {}\n\n"
 _KEPT = 64  # parts that readers of one run may be behind before they read for themselves
 _PART = 200  # events in a part
 _THREADS = 3
@@ -67,6 +70,8 @@ class EventStreams:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._feeds: dict[str, _Feed] = {}
+        self._project_feed = _Feed()
+        self._position = (0, 0)  # of the journal, when the project was last looked at
         self._threads = ThreadPoolExecutor(_THREADS, "event-streams")
         self._looker: asyncio.Task[None] | None = None
         self._ending = False
@@ -75,7 +80,7 @@ class EventStreams:
     @property
     def readers(self) -> int:
         """How many streams are open."""
-        return sum(feed.readers for feed in self._feeds.values())
+        return sum(feed.readers for feed in (self._project_feed, *self._feeds.values()))
 
     def goes_on(self, run: str, after: int) -> bool:
         """Whether there is or will be something to tell after that event; UnknownName if there is no such run."""
@@ -112,10 +117,35 @@ class EventStreams:
             if not feed.readers:
                 self._feeds.pop(run, None)
 
+    async def changes_of(self, run: str) -> AsyncIterator[bytes]:
+        """The text of a stream that says that a run has changed, and "end" once it is over, or the server ends."""
+        after = await self._in_thread(self._project.journal.last_seq, run)
+        async for part in self.of(run, after):
+            yield _CHANGED if part.startswith(b"id:") else part
+
+    async def project_changes(self) -> AsyncIterator[bytes]:
+        """The text of a stream that says that anything has changed, until the reader goes or the server ends."""
+        feed = self._project_feed
+        feed.readers += 1
+        if self._looker is None:
+            self._looker = asyncio.create_task(self._look_on())
+        try:
+            yield b"retry: 1000\n\n"
+            seen = feed.last
+            while not self._ending:
+                news = feed.news
+                if feed.last == seen:
+                    yield await _beat_or(news)
+                else:
+                    seen = feed.last
+                    yield _CHANGED
+        finally:
+            feed.readers -= 1
+
     def end(self) -> None:
         """End all streams: their readers go on at the next server, with the number of their last event."""
         self._ending = True
-        for feed in self._feeds.values():
+        for feed in (self._project_feed, *self._feeds.values()):
             feed.tell()
         if self._looker is not None:
             self._looker.cancel()
@@ -129,6 +159,8 @@ class EventStreams:
             pause = 0.0
             try:
                 seen = await self._in_thread(self._look, known) if known else {}
+                if self._project_feed.readers:
+                    await self._look_at_project()
             except Exception as error:  # noqa: BLE001 - whatever it is: with no looks, all streams would hang
                 _log.warning("events can't be read, and streams wait: %s", error)
                 seen, pause = {}, _AFTER_TROUBLE
@@ -136,6 +168,13 @@ class EventStreams:
                 if (feed := self._feeds.get(run)) is not None:
                     _take_in(feed, one)
             await asyncio.sleep(max(_LOOK, pause, _SHARE * (time.monotonic() - began)))
+
+    async def _look_at_project(self) -> None:
+        position = await self._in_thread(self._project.journal.position)
+        if position != self._position:
+            self._position = position
+            self._project_feed.last += 1
+            self._project_feed.tell()
 
     def _look(self, known: dict[str, int]) -> dict[str, _Seen]:
         """What has changed of these runs since the event that is known."""

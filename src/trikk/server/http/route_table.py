@@ -23,7 +23,18 @@ from trikk.server.http.handlers import watch_handlers as watch
 from trikk.server.http.openapi import description
 from trikk.server.http.paging import PageQuery
 from trikk.server.http.request_keys import Keyed
-from trikk.server.http.routes import API, BYTES_TYPE, EVENTS_TYPE, TEXT_TYPE, Answer, Call, ResumeWith, Route, Said
+from trikk.server.http.routes import (
+    API,
+    BYTES_TYPE,
+    EVENTS_TYPE,
+    HTML_TYPE,
+    TEXT_TYPE,
+    Answer,
+    Call,
+    ResumeWith,
+    Route,
+    Said,
+)
 
 _RUN, _BACKFILL, _TRIGGER, _MODEL, _MONITOR = (
     f"{API}/runs/{{run}}",
@@ -134,7 +145,7 @@ ROUTES = (
     Route("POST", f"{_SUBSCRIPTIONS}/remove", topics.unsubscribe, body=topics.NamedSubscription),
     *(
         # Open: whoever has the mail has the link, and a mail program that follows it has no token of ours.
-        Route(method, path, handler, content=topics.HTML_TYPE, query=topics.LinkQuery, is_open=True, body=bytes)
+        Route(method, path, handler, content=HTML_TYPE, query=topics.LinkQuery, is_open=True, body=bytes)
         for method, path, handler in (
             ("GET", "/unsubscribe", topics.show_unsubscribe_page),
             ("POST", "/unsubscribe", topics.follow_unsubscribe_link),

@@ -6,9 +6,9 @@ The table of routes is the only place that knows paths, and all that the descrip
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, get_type_hints
 
 import msgspec
 
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from trikk.server.http.doors import Doors
+    from trikk.web.request_body import Scope
 
 API = "/api/v1"
 EVENTS_TYPE = "text/event-stream"
 BYTES_TYPE = "application/octet-stream"
 TEXT_TYPE = "text/plain"
+HTML_TYPE = "text/html"
 NAME = "^[A-Za-z][A-Za-z0-9_-]{0,99}$"  # of a run, a pipeline, a table: as `trikk.core.names` has it
 STEP = r"^[A-Za-z][A-Za-z0-9_-]{0,99}(\[[0-9]{1,9}\])?$"  # a step, or an item of one
 PATH_NAMES = {
@@ -32,6 +34,7 @@ PATH_NAMES = {
     "prediction": "^[^/\x00-\x1f]{1,200}$",
     "digest": f"^[0-9a-f]{{{DIGEST_LENGTH}}}$",
     "incident": "^[^/]+(/[^/]+)*-[0-9]+$",  # a slice's value may have slashes
+    "file": r"^[a-z][a-z0-9-]{0,40}\.[a-z0-9]{1,5}$",
 }
 """What names in paths look like that are not like `NAME`."""
 T = TypeVar("T")
@@ -70,6 +73,8 @@ class Call:
     identity: Identity | None  # who asks; None if the route is open and they do not say
     address: str  # from where
     scheme: str = "http"  # by which the sender called the server
+    target: str = "/"  # path and query, as the request has them
+    form: Mapping[str, str] = field(default_factory=dict)  # of a page's form, what is not the body: `FORM_FIELDS`
 
     @property
     def caller(self) -> str:
@@ -111,6 +116,7 @@ class Route:
         refusals: statuses of problems beyond those that any route of its form has.
         role: what callers must at least be; viewer for a GET, operator for a POST, if not given.
         is_open: whether nobody has to say who they are.
+        is_page: whether people see it in a browser: its body is a form, and what goes wrong is told by a page.
     """
 
     method: str
@@ -124,6 +130,7 @@ class Route:
     refusals: tuple[int, ...] = ()
     role: Role | None = None
     is_open: bool = False
+    is_page: bool = False
 
     @property
     def needs(self) -> Role:
@@ -147,3 +154,12 @@ class Route:
             return Any
         (document,) = get_type_hints(self.handler)["return"].__args__
         return document
+
+
+class Pages(Protocol):
+    """Pages for people in browsers, which a server has beside its API."""
+
+    routes: Sequence[Route]
+
+    def problem(self, error: BaseException, scope: Scope, identity: Identity | None) -> Response:
+        """The page that explains why a request was refused, or the way to sign in."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 import msgspec
 from starlette.responses import Response, StreamingResponse
@@ -19,9 +19,10 @@ from trikk.access.audit import recorded
 from trikk.core.text import shorten
 from trikk.server.http.conditions import has_it, tag_of
 from trikk.server.http.doors import Doors
+from trikk.server.http.forms import FORM_TYPE, read_form
 from trikk.server.http.json_answers import encoded
 from trikk.server.http.problems import PROBLEM_TYPE, RETRY_AFTER, problem_of
-from trikk.server.http.routes import API, NAME, PATH_NAMES, Answer, Call, Route
+from trikk.server.http.routes import API, NAME, PATH_NAMES, Answer, Call, Pages, Route
 from trikk.web.callers import Callers, address_of
 from trikk.web.refused import JSON_TYPE, Refused
 from trikk.web.request_body import Disconnected, Receive, RequestBodies, Scope, Send
@@ -51,6 +52,7 @@ class WebApp:
         guard: tells who asks, and what they may.
         bodies: reads bodies within limits.
         connections: says what is refused in the log, not too often.
+        pages: for people in browsers; None for none.
     """
 
     def __init__(
@@ -62,18 +64,20 @@ class WebApp:
         guard: Guard,
         bodies: RequestBodies,
         connections: Connections,
+        pages: Pages | None = None,
     ) -> None:
         self._doors = doors
+        self._pages = pages
         self._guard = guard
         self._proxies = proxies
         self._callers = callers
         self._bodies = bodies
         self._connections = connections
         by_path: dict[str, dict[str, Route]] = {}
-        for route in routes:
+        for route in (*routes, *(pages.routes if pages is not None else ())):
             by_path.setdefault(route.path, {})[route.method] = route
         paths = [PathRoute(path, _Endpoint(self, methods)) for path, methods in by_path.items()]
-        self._router = Router(paths, redirect_slashes=False, default=_nothing_here)
+        self._router = Router(paths, redirect_slashes=False, default=self._nothing_here)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -102,8 +106,8 @@ class WebApp:
             doors.metrics.requests.labels(route.path, "499").inc()
             return
         except Exception as error:  # noqa: BLE001 - no client may get a stack trace, nor wait for ever
-            response = problem_response(error)
-            is_denied = response.status_code in (401, 403, 429)
+            response = self._problem(route, error, scope, identity)
+            is_denied = problem_of(error).status in (401, 403, 429)
             # What a handler was called for is written down by `_handled`.
             if (is_denied or route.changes) if call is None else (is_denied and route.is_open):
                 self._guard.refusals.note(
@@ -119,6 +123,20 @@ class WebApp:
             await response(scope, receive, send)
         else:
             await self._stream(response, identity, scope, receive, send)
+
+    def _problem(self, route: Route, error: BaseException, scope: Scope, identity: Identity | None) -> Response:
+        if route.is_page and self._pages is not None:
+            return self._pages.problem(error, scope, identity)
+        return problem_response(error)
+
+    async def _nothing_here(self, scope: Scope, receive: Receive, send: Send) -> None:
+        error = Refused(404, "there is nothing here", next=f"{API}/openapi.json lists what there is")
+        accepts = dict(scope["headers"]).get(b"accept", b"")
+        if self._pages is not None and b"text/html" in accepts and not scope["path"].startswith(API):
+            response = self._pages.problem(error, scope, None)
+        else:
+            response = problem_response(error, connection="close")
+        await response(scope, receive, send)
 
     async def _identified(self, route: Route, scope: Scope) -> Identity | None:
         """Who asks; nothing of the body is read before that is known."""
@@ -226,11 +244,6 @@ async def _nothing() -> AsyncIterator[bytes]:
         yield part
 
 
-async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
-    error = Refused(404, "there is nothing here", next=f"{API}/openapi.json lists what there is")
-    await problem_response(error, connection="close")(scope, receive, send)
-
-
 def _call(route: Route, scope: Scope, data: bytes, identity: Identity | None) -> Call:
     """What a request says, as its route takes it.
 
@@ -247,16 +260,24 @@ def _call(route: Route, scope: Scope, data: bytes, identity: Identity | None) ->
     if scope["method"] == "HEAD":
         headers.pop("range", None)  # RFC 9110, 14.2: a part is asked for by GET alone
     query, fields = _query(route, scope["query_string"]), _fields(route, headers)
+    body, form = _form(route, headers, data) if route.is_page else (_body(route, headers, data), {})
     return Call(
         scope["path_params"],
         query,
-        _body(route, headers, data),
+        body,
         fields,
         headers,
         identity,
         address_of(scope),
         scope.get("scheme", "http"),
+        _target(scope),
+        form,
     )
+
+
+def _target(scope: Scope) -> str:
+    query = scope["query_string"].decode("latin-1")
+    return quote(scope["path"], safe="/[]:@!$&'()*+,;=~") + (f"?{query}" if query else "")
 
 
 def _fields(route: Route, headers: dict[str, str]) -> Any:
@@ -296,6 +317,15 @@ def _body(route: Route, headers: dict[str, str], data: bytes) -> Any:
     if data and kind != JSON_TYPE:
         raise Refused(415, "the body is not said to be JSON", next=f"send Content-Type: {JSON_TYPE}")
     return _converted(lambda: msgspec.json.decode(data or b"{}", type=route.body), "the body")
+
+
+def _form(route: Route, headers: dict[str, str], data: bytes) -> tuple[Any, dict[str, str]]:
+    """The body that a page's form comes to, and the fields that say how it is sent."""
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if data and kind != FORM_TYPE:
+        raise Refused(415, "the body is not said to be a form", next=f"send Content-Type: {FORM_TYPE}")
+    given, form = read_form(data)
+    return _converted(lambda: msgspec.convert(given, route.body, strict=False), "the form"), form
 
 
 def _converted(convert: Any, named: str, status: int = 422) -> Any:

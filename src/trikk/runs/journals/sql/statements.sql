@@ -81,6 +81,9 @@ SELECT max(seq) FROM $schema.events WHERE run = :run
 -- name: newest_event
 SELECT coalesce(max(seq), 0) FROM $schema.events
 
+-- name: position
+SELECT (SELECT coalesce(max(seq), 0) FROM $schema.events), (SELECT coalesce(max(seq), 0) FROM $schema.ledger)
+
 -- name: run_ends
 SELECT run, seq, kind, at, body FROM $schema.events
 WHERE seq > :after AND seq <= :until AND kind IN ('run.succeeded', 'run.failed', 'run.cancelled') ORDER BY seq

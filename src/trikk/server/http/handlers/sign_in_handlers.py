@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 _ATTEMPT = "__Host-trikk-sign-in"
 _ATTEMPT_LASTS = 600  # seconds
 # No other site: a link there would lead from this server to wherever it says.
-_Path = Annotated[str, Meta(pattern=r"^/([!-.0-[\]-~][!-[\]-~]*)?$", max_length=1000)]
+LocalPath = Annotated[str, Meta(pattern=r"^/([!-.0-[\]-~][!-[\]-~]*)?$", max_length=1000)]
 
 
 class SignInQuery(Given, frozen=True):
     """Where to go afterwards, on this server."""
 
-    return_to: _Path = f"{API}/me"
+    return_to: LocalPath = f"{API}/me"
 
 
 class SignedInQuery(Given, frozen=True, forbid_unknown_fields=False):

@@ -15,12 +15,11 @@ from trikk.mailing.topics.subscribing import add_subscriber, follow_link, look_a
 from trikk.mailing.topics.subscriptions import Change, Standing, Subscription, all_subscriptions
 from trikk.server.http.doors import Doors
 from trikk.server.http.paging import PageQuery, page_of
-from trikk.server.http.routes import Answer, Call, Given, who
+from trikk.server.http.routes import HTML_TYPE, Answer, Call, Given, who
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-HTML_TYPE = "text/html"
 _HEADERS = {
     # The address has the token: no other site may learn it, and nothing of the page is kept or framed.
     "cache-control": "no-store",

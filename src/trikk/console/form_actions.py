@@ -1,0 +1,79 @@
+"""What a page's buttons do: what a door of the REST API does, asked by a form.
+
+So nothing can be done here that the API does not check, refuse and write down, under the same name. Afterwards the
+browser is sent on to a page (303), so that loading it anew does nothing twice.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+from starlette.responses import RedirectResponse, Response
+
+from trikk.console.form_tokens import check_form
+from trikk.console.said import DONE
+from trikk.server.http.doors import Doors
+from trikk.server.http.forms import BACK, KEY
+from trikk.server.http.request_keys import Keyed
+from trikk.server.http.route_table import ROUTES
+from trikk.server.http.routes import API, HTML_TYPE, Answer, Call, Route
+
+# A path on this server: no other site, whatever a form says.
+_LOCAL = re.compile(r"/([!-.0-\[\]-~][!-\[\]-~]*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One form.
+
+    Attributes:
+        does: the operation of the API (`Route.operation`), which `said.py` has a sentence for.
+        path: where the form is sent; the API's path without its beginning if not given.
+        then: the page that follows, unless the form names one: the path of the form without its last part if not
+            given. `{id}` is that of the document that the API answers.
+    """
+
+    does: str
+    path: str = ""
+    then: str = ""
+
+    def route(self) -> Route:
+        """Its route."""
+        (door,) = (route for route in ROUTES if route.operation == self.does)
+        path = self.path or door.path.removeprefix(API)
+
+        @wraps(door.handler)
+        def handler(doors: Doors, call: Call) -> Response:
+            check_form(call)
+            if door.fields is Keyed and call.form.get(KEY):
+                call = replace(call, fields=msgspec.convert({"idempotency-key": call.form[KEY]}, Keyed))
+            answer = door.handler(doors, call)
+            return see_other(self._next(call, answer))
+
+        return Route("POST", path, handler, content=HTML_TYPE, body=door.body, role=door.needs, is_page=True)
+
+    def _next(self, call: Call, answer: Any) -> str:
+        back = call.form.get(BACK, "")
+        if not _LOCAL.fullmatch(back):
+            names = dict(call.path)
+            if isinstance(answer, Answer):
+                names |= {"id": _field(answer.document, "id")}
+            path = self.path or next(r.path for r in ROUTES if r.operation == self.does).removeprefix(API)
+            back = (self.then or path.rpartition("/")[0]).replace(":path}", "}").format(**names)
+        parts = urlsplit(back)
+        kept = "&".join(p for p in parts.query.split("&") if p and not p.startswith(f"{DONE}="))
+        return f"{parts.path}?{kept}{'&' if kept else ''}{urlencode({DONE: self.does})}"
+
+
+def _field(document: Any, name: str) -> Any:
+    return document.get(name, "") if isinstance(document, dict) else getattr(document, name, "")
+
+
+def see_other(path: str) -> Response:
+    """Send the browser on to a page of this server."""
+    return RedirectResponse(path, 303, {"cache-control": "no-store"})

@@ -1,0 +1,1 @@
+"""`/`: is everything all right?"""

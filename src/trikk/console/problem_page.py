@@ -1,0 +1,36 @@
+"""What a browser shows when something was refused or went wrong, and the way to sign in where that is needed."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from starlette.responses import RedirectResponse, Response
+
+from trikk.console.rendering import page_response
+from trikk.server.http.doors import Doors
+from trikk.server.http.problems import problem_of
+from trikk.web.refused import Refused
+
+if TYPE_CHECKING:
+    from trikk.access.identity import Identity
+    from trikk.web.request_body import Scope
+
+
+def problem_page(doors: Doors, error: BaseException, scope: Scope, identity: Identity | None) -> Response:
+    """The page that says what happened, where, and what to do next; the sign-in page for somebody unknown."""
+    problem = problem_of(error)
+    if problem.status == HTTPStatus.UNAUTHORIZED and scope["method"] in ("GET", "HEAD"):
+        query = scope["query_string"].decode("latin-1")
+        wanted = scope["path"] + (f"?{query}" if query else "")
+        address = f"/sign-in?return_to={quote(wanted, safe='')}" if wanted != "/" else "/sign-in"
+        return RedirectResponse(address, 303, {"cache-control": "no-store"})
+    context = {"problem": problem, "above": scope["path"].rpartition("/")[0] or "/"}
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    response = page_response("problem.html.j2", context, doors, identity, headers, status=problem.status)
+    for name, value in (error.headers if isinstance(error, Refused) else {}).items():
+        response.headers[name] = value
+    if problem.status in (401, 403, 413, 429):
+        response.headers["connection"] = "close"  # what is left of the request is not read
+    return response

@@ -1,0 +1,31 @@
+"""What a page says of the form that led to it."""
+
+from __future__ import annotations
+
+DONE = "done"
+"""The query parameter by which a page knows what was done: an operation, so that no link can put words here."""
+SAID = {
+    "start_run": "The run is queued.",
+    "cancel_run": "The run is being cancelled.",
+    "resume_run": "The run is resumed.",
+    "replay_run": "The replay is queued.",
+    "approve": "Approved.",
+    "refuse": "Refused.",
+    "begin_backfill": "The backfill has begun.",
+    "pause_backfill": "The backfill is paused.",
+    "resume_backfill": "The backfill is resumed.",
+    "cancel_backfill": "The backfill is cancelled.",
+    "fire_trigger": "The trigger was fired.",
+    "pause_trigger": "The trigger is paused.",
+    "unpause_trigger": "The trigger fires again.",
+    "retry_set_aside": "What was set aside is tried again.",
+    "drop_set_aside": "What was set aside is dropped.",
+    "promote_model": "The alias was moved.",
+    "roll_back_model": "The alias was moved back.",
+    "approve_model": "The version is approved.",
+    "acknowledge_incident": "The incident is acknowledged.",
+    "resolve_incident": "The incident is resolved.",
+    "subscribe": "Subscribed; who has not agreed is asked by mail.",
+    "unsubscribe": "The subscription has ended.",
+    "revoke_token": "The token is revoked.",
+}

@@ -1,0 +1,67 @@
+"""The page on which people sign in: at the provider of identities, or with a token that they were given.
+
+A token that is typed in becomes the session's cookie, which no script can read. It is checked anew with every
+request, as it is in a header, and ends when the token ends.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta
+from starlette.responses import Response
+
+from trikk.access.session_cookie import SESSION
+from trikk.access.tokens import shown_id
+from trikk.console.form_actions import see_other
+from trikk.console.rendering import page_response
+from trikk.core.network.tls import is_here
+from trikk.server.http.doors import Doors
+from trikk.server.http.handlers.sign_in_handlers import LocalPath
+from trikk.server.http.routes import API, Call, Given
+from trikk.web.refused import Refused
+
+if TYPE_CHECKING:
+    pass
+
+
+class SignInPageQuery(Given, frozen=True):
+    """Where to go afterwards."""
+
+    return_to: LocalPath = "/"
+
+
+class TypedToken(Given, frozen=True):
+    """A token that somebody has typed, and where they want to go."""
+
+    token: Annotated[str, Meta(max_length=200)] = ""
+    return_to: LocalPath = "/"
+
+
+def show_sign_in(doors: Doors, call: Call) -> Response:
+    """Show how people sign in."""
+    return _page(doors, call, "")
+
+
+def sign_in_with_token(doors: Doors, call: Call) -> Response:
+    """Begin a session with a token."""
+    shown = call.body.token.strip()
+    host = call.headers.get("host", "").rpartition(":")[0] or call.headers.get("host", "")
+    if call.scheme != "https" and not is_here(host.strip("[]")):
+        raise Refused(400, "signing in takes TLS", next="--tls-cert and --tls-key, or a proxy: --trust-proxy")
+    if not shown_id(shown):
+        return _page(doors, call, "That is not a token: it begins with trikk_.")
+    response = see_other(call.body.return_to)
+    response.set_cookie(SESSION, shown, secure=True, httponly=True, samesite="lax")
+    return response
+
+
+def _page(doors: Doors, call: Call, problem: str) -> Response:
+    wanted = call.body.return_to if isinstance(call.body, TypedToken) else call.query.return_to
+    context = {
+        "return_to": wanted,
+        "problem": problem,
+        "provider": doors.sign_in is not None,
+        "sign_in": f"{API}/sign-in",
+    }
+    return page_response("sign_in.html.j2", context, doors, call.identity, call.headers)

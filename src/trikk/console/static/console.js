@@ -1,0 +1,182 @@
+// What pages can do beyond links and forms: follow what changes, find, keys, copying. Each is complete without it.
+
+const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+const LEAST_PAUSE = 250; // ms between two looks of one page
+const LONGEST_PAUSE = 30_000; // ms until a lost connection is tried again
+
+// --- Parts that follow what changes -------------------------------------------------------------------------------
+// The server says that something has changed; the page then asks for itself, and takes over what is different in the
+// parts that are marked for it. So a live part shows what anybody would see who loads the page.
+
+let tag = null;
+let asking = false;
+let askAgain = false;
+
+async function refresh() {
+  if (asking) { askAgain = true; return; }
+  asking = true;
+  try {
+    const answer = await fetch(location.href, {headers: tag ? {"if-none-match": tag} : {}, cache: "no-store"});
+    if (answer.redirected || answer.status === 401) location.reload();
+    else if (answer.ok) {
+      tag = answer.headers.get("etag");
+      takeOver(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    }
+  } catch { /* the stream's end says that there is no connection */ }
+  await new Promise((done) => setTimeout(done, LEAST_PAUSE));
+  asking = false;
+  if (askAgain) { askAgain = false; refresh(); }
+}
+
+export function takeOver(page) {
+  for (const part of all("[data-part]")) {
+    const fresh = page.querySelector(`[data-part="${CSS.escape(part.dataset.part)}"]`);
+    // Who types or chooses in a part is not interrupted; what they left open stays open.
+    if (!fresh || part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")) continue;
+    for (const open of all("details[open][id]", part)) fresh.querySelector(`#${CSS.escape(open.id)}`)?.setAttribute("open", "");
+    if (fresh.outerHTML === part.outerHTML) continue;
+    const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    part.replaceWith(document.adoptNode(fresh));
+    if (focused) all("a", fresh).find((link) => link.getAttribute("href") === focused)?.focus();
+    prepare(fresh);
+    fresh.dispatchEvent(new CustomEvent("fresh", {bubbles: true}));
+  }
+  document.title = page.title || document.title;
+}
+
+function follow(address, pause = 1000) {
+  const stream = new EventSource(address);
+  let isOver = false;
+  stream.onopen = () => { pause = 1000; document.body.classList.remove("stale"); refresh(); };
+  stream.addEventListener("changed", refresh);
+  stream.addEventListener("end", () => { isOver = true; stream.close(); refresh(); });
+  stream.onerror = () => {
+    if (isOver || stream.readyState !== EventSource.CLOSED) {
+      if (!isOver) document.body.classList.add("stale");
+      return;
+    }
+    // An answer that is no stream ends it for good: no more to tell, a server that ends, a session that is over.
+    setTimeout(() => follow(address, Math.min(2 * pause, LONGEST_PAUSE)), pause);
+    refresh();
+  };
+  addEventListener("pagehide", () => stream.close(), {once: true});
+}
+
+// --- Copying ------------------------------------------------------------------------------------------------------
+
+function prepare(within) {
+  for (const copy of all("[data-copy]", within)) {
+    copy.hidden = false;
+    copy.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(copy.dataset.copy);
+      copy.textContent = "Copied";
+      setTimeout(() => { copy.textContent = "Copy"; }, 1500);
+    });
+  }
+}
+
+// --- Finding ------------------------------------------------------------------------------------------------------
+
+function dialogOf(id, label) {
+  const dialog = document.createElement("dialog");
+  dialog.id = id;
+  dialog.setAttribute("aria-label", label);
+  document.body.append(dialog);
+  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+  return dialog;
+}
+
+let finder = null;
+
+function openFinder() {
+  if (!finder) {
+    finder = dialogOf("finder", "Find anything");
+    const input = Object.assign(document.createElement("input"), {type: "search", placeholder: "A piece of a name or id", maxLength: 200});
+    input.setAttribute("aria-label", "Find anything");
+    const list = document.createElement("ol");
+    finder.append(input, list);
+    let wanted = "";
+    input.addEventListener("input", async () => {
+      const text = wanted = input.value.trim();
+      await new Promise((done) => setTimeout(done, 120));
+      if (text !== wanted) return;
+      const answer = text ? await fetch(`/search.json?q=${encodeURIComponent(text)}`) : null;
+      const hits = answer?.ok ? (await answer.json()).hits : [];
+      if (text === wanted) list.replaceChildren(...hits.map(hitItem));
+    });
+    finder.addEventListener("keydown", (event) => {
+      const links = [input, ...all("a", list)];
+      const at = links.indexOf(document.activeElement);
+      const step = {ArrowDown: 1, ArrowUp: -1}[event.key];
+      if (step) { links[(at + step + links.length) % links.length].focus(); event.preventDefault(); }
+      if (event.key === "Enter" && at === 0) { links[1]?.click(); event.preventDefault(); }
+    });
+  }
+  finder.showModal();
+  finder.querySelector("input").select();
+}
+
+function hitItem(hit) {
+  const item = document.createElement("li");
+  const link = Object.assign(document.createElement("a"), {href: hit.address});
+  link.append(Object.assign(document.createElement("small"), {textContent: hit.kind}), hit.title);
+  item.append(link);
+  return item;
+}
+
+// --- Keys ---------------------------------------------------------------------------------------------------------
+
+const PLACES = {o: "/", p: "/pipelines", r: "/runs", t: "/tables", m: "/models", w: "/monitors", i: "/incidents", s: "/triggers", a: "/approvals"};
+const KEYS = [
+  ["Ctrl K or /", "find anything"], ["?", "show these keys"], ["j, k", "next, previous row"], ["Enter", "open the row"],
+  ["g o", "overview"], ["g p", "pipelines"], ["g r", "runs"], ["g t", "tables"], ["g m", "models"], ["g w", "monitors"],
+  ["g i", "incidents"], ["g s", "triggers"], ["g a", "approvals"], ["u", "up to the page above"],
+];
+let keyHelp = null;
+let isGoing = false;
+
+function openKeys() {
+  if (!keyHelp) {
+    keyHelp = dialogOf("keys", "Keys");
+    const list = document.createElement("dl");
+    list.className = "facts";
+    for (const [keys, does] of KEYS) {
+      const term = document.createElement("dt");
+      term.append(Object.assign(document.createElement("kbd"), {textContent: keys}));
+      list.append(term, Object.assign(document.createElement("dd"), {textContent: does}));
+    }
+    keyHelp.append(Object.assign(document.createElement("h2"), {textContent: "Keys"}), list);
+  }
+  keyHelp.showModal();
+}
+
+function moveRow(step) {
+  const links = all("main tbody tr").map((row) => row.querySelector("a")).filter(Boolean);
+  const row = document.activeElement.closest?.("tr");
+  const at = links.findIndex((link) => link.closest("tr") === row);
+  links[Math.max(0, Math.min(links.length - 1, at + step))]?.focus();
+}
+
+addEventListener("keydown", (event) => {
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") { event.preventDefault(); openFinder(); return; }
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  if (event.target.matches("input, select, textarea")) return;
+  if (isGoing) {
+    isGoing = false;
+    if (PLACES[event.key]) location.assign(PLACES[event.key]);
+    return;
+  }
+  if (event.key === "g") isGoing = true;
+  else if (event.key === "/") { event.preventDefault(); openFinder(); }
+  else if (event.key === "?") openKeys();
+  else if (event.key === "j") moveRow(1);
+  else if (event.key === "k") moveRow(-1);
+  else if (event.key === "u") all(".trail a").at(-1)?.click();
+});
+
+// ------------------------------------------------------------------------------------------------------------------
+
+prepare(document);
+for (const button of all("[data-keys]")) { button.hidden = false; button.addEventListener("click", openKeys); }
+const live = document.body.dataset.live;
+if (live) follow(live);

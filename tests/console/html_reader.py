@@ -1,0 +1,91 @@
+"""A page as a test reads it: its texts, links, forms, and what the policy for pages forbids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import Any
+
+import httpx
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+@dataclass
+class Form:
+    action: str
+    method: str
+    fields: dict[str, str] = field(default_factory=dict)
+    label: str = ""  # of its button
+
+
+class HtmlPage(HTMLParser):
+    """One page, read as it came."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.html = html
+        self.links: dict[str, str] = {}  # address -> text
+        self.forms: list[Form] = []
+        self.forbidden: list[str] = []  # what the policy would block
+        self._texts: list[str] = []
+        self._link: str | None = None
+        self._in_button = False
+        self._quiet = 0
+        self.feed(html)
+        self.text = " ".join(" ".join(self._texts).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given: dict[str, Any] = dict(attrs)
+        if "style" in given or any(name.startswith("on") for name in given) or tag == "style":
+            self.forbidden.append(self.get_starttag_text() or tag)
+        if tag == "script" and not given.get("src", "").startswith("/static/"):
+            self.forbidden.append(self.get_starttag_text() or tag)
+        if tag == "a":
+            self._link = given.get("href") or given.get("xlink:href") or ""
+            self.links.setdefault(self._link, "")
+        elif tag == "form":
+            self.forms.append(Form(given.get("action", ""), given.get("method", "get")))
+        elif tag in ("input", "textarea", "select") and self.forms and given.get("name"):
+            self.forms[-1].fields[given["name"]] = given.get("value") or ""
+        elif tag == "button":
+            self._in_button = True
+        elif tag == "title":
+            self._quiet += 1
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "a":
+            self._link = None
+        elif tag == "button":
+            self._in_button = False
+        elif tag == "title":
+            self._quiet -= 1
+
+    def handle_data(self, data: str) -> None:
+        if self._quiet:
+            return
+        self._texts.append(data)
+        if self._link is not None:
+            self.links[self._link] += data
+        if self._in_button and self.forms:
+            self.forms[-1].label += data
+
+    def form(self, action: str) -> Form:
+        """The first form that is sent there."""
+        return next(form for form in self.forms if form.action == action)
+
+
+def read_page(client: httpx.Client, path: str, status: int = 200) -> HtmlPage:
+    """Get a page as a browser does; nothing on it may be what the policy blocks."""
+    answer = client.get(path, headers={"accept": "text/html"})
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"].startswith("text/html")
+    page = HtmlPage(answer.text)
+    assert not page.forbidden
+    return page
+
+
+def send_form(client: httpx.Client, form: Form, **values: str) -> httpx.Response:
+    """Press a form's button as a browser does, with what was typed; the answer is not followed."""
+    origin = str(client.base_url).rstrip("/")
+    return client.post(form.action, data={**form.fields, **values}, headers={"origin": origin})
