@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -16,23 +15,9 @@ from trikk.core.digests import digest_json
 from trikk.core.text import printable, shorten
 from trikk.mailing.letter_parts import Parts, within
 from trikk.mailing.mail_server import POLICY
+from trikk.mailing.topics.links import Leaving
 
 _LONGEST_SUBJECT = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Leaving:
-    """How a subscriber gets no more of a topic's mails.
-
-    Attributes:
-        topic: the topic.
-        link: where to unsubscribe; "" where the project has no address on the web.
-        command: what does the same on the command line.
-    """
-
-    topic: str
-    link: str
-    command: str
 
 
 def compose(parts: Parts, *, subject: str, identity: str, at: datetime) -> bytes:

@@ -17,7 +17,7 @@ from trikk.core.errors import StorageError, TrikkError
 from trikk.core.settings import Settings
 from trikk.core.values import JSON
 from trikk.mailing import sns
-from trikk.mailing.letter_message import Leaving, personal, plain_text, short_letter
+from trikk.mailing.letter_message import personal, plain_text, short_letter
 from trikk.mailing.letters import (
     ATTEMPTED,
     BACK_OFF,
@@ -33,7 +33,7 @@ from trikk.mailing.letters import (
 )
 from trikk.mailing.mail_server import Outcome, Post, post
 from trikk.mailing.mail_settings import mail_settings
-from trikk.mailing.topics.links import leaving
+from trikk.mailing.topics.links import Leaving, leaving
 from trikk.mailing.topics.subscriptions import TOPIC, subscribers
 from trikk.runs.journals.ledger import Entry, Ledger
 from trikk.runs.outbox import Do, Note, Progress, Step, hand_over

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,7 +22,6 @@ import msgspec
 
 from trikk.core.errors import ProjectError, UsageError
 from trikk.core.settings import Settings
-from trikk.mailing.letter_message import Leaving
 
 VARIABLE = "TRIKK_LINK_KEY"
 UNSUBSCRIBE, CONFIRM = "unsubscribe", "confirm"
@@ -44,6 +44,21 @@ class Ticket(msgspec.Struct, frozen=True, array_like=True):
     topic: str
     address: str
     seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """How a subscriber gets no more of a topic's mails.
+
+    Attributes:
+        topic: the topic.
+        link: where to unsubscribe; "" where the project has no address on the web.
+        command: what does the same on the command line.
+    """
+
+    topic: str
+    link: str
+    command: str
 
 
 def link_key(state_dir: Path) -> bytes:

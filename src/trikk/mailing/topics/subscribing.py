@@ -8,7 +8,6 @@ from trikk.core.errors import UsageError
 from trikk.core.values import JSON
 from trikk.execution.project import Project
 from trikk.mailing import sns
-from trikk.mailing.letter_outbox import Recipients, queue, send_letters
 from trikk.mailing.topics.links import CONFIRM, UNSUBSCRIBE, Ticket, link, link_key, opened
 from trikk.mailing.topics.subscriptions import (
     Change,
@@ -79,6 +78,8 @@ def follow_link(project: Project, token: str, purpose: str, *, at: float) -> Tic
 
 def _ask(project: Project, asked: Subscription, at: float) -> None:
     """Mail the question, which holds the only link that answers it."""
+    from trikk.mailing.letter_outbox import Recipients, queue, send_letters  # here: servers at rest do without
+
     url = link(project.settings, project.state_dir, Ticket(CONFIRM, asked.topic, asked.address, asked.seq))
     name = project.settings.name
     lines = (

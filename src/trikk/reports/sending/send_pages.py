@@ -17,10 +17,10 @@ from trikk.core.digests import digest_file, digest_json
 from trikk.core.errors import PermanentError, StorageError
 from trikk.core.settings import FILE, Settings, load_settings
 from trikk.core.values import JSON
-from trikk.mailing.letter_message import Leaving, personal
+from trikk.mailing.letter_message import personal
 from trikk.mailing.mail_addresses import ALL
 from trikk.mailing.mail_server import Outcome, Post, post
-from trikk.mailing.topics.links import leaving
+from trikk.mailing.topics.links import Leaving, leaving
 from trikk.mailing.topics.subscriptions import subscribers as of_topic
 from trikk.reports.page.page_content import Content
 from trikk.reports.page.phrases import whose
