@@ -1,0 +1,77 @@
+"""Pictures of every kind, with all that users could have written into them."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+from trikk.charts import (
+    Attempt,
+    Event,
+    GraphEdge,
+    GraphNode,
+    Lane,
+    Lines,
+    Phase,
+    Point,
+    RunBar,
+    Series,
+    Span,
+    StepLane,
+    Svg,
+    Threshold,
+    Window,
+    graph_drawing,
+    line_chart,
+    run_bars,
+    sparkline,
+    state_icon,
+    step_lanes,
+)
+from trikk.charts.state_icons import STATES
+
+EVIL = '</svg><script>alert(\'1\')</script>" onload="x\x1b[31m & class="line'
+DAY = 86400.0
+
+
+def pictures(words: str = EVIL) -> dict[str, Svg]:
+    """One of each kind, in which every text is `words`."""
+    link = {"href": f"/runs?name={words}", "title": words}
+    points = [Point(i * DAY, None if i == 3 else i, i - 1.0, i + 1.0, note=words, **link) for i in range(9)]
+    points += [Point((9 + i) * DAY, 4.0, state=s, **link) for i, s in enumerate(("partial", "pending", "overdue"))]
+    points.append(Point(12 * DAY, 5.0, state="restated"))
+    lines = Lines(
+        words,
+        [Series(words, points), Series(words, points[:3], "baseline", dashed=True)],
+        title=words,
+        unit=words,
+        zone=ZoneInfo("Europe/Oslo"),
+        thresholds=[Threshold(4.0, words)],
+        windows=[
+            Window(i * DAY, (i + 1) * DAY, s, **link) for i, s in enumerate(("pending", "overdue", "missing"))
+        ],
+        events=[Event(2 * DAY, words, **link)],
+        events_name=words,
+        lanes=[Lane(words, [Span(DAY, 3 * DAY, **link)])],
+    )
+    phases = [
+        Phase(kind, i, i + 1.0) for i, kind in enumerate(("waiting", "loading", "working", "storing", "new"))
+    ]
+    nodes = [
+        GraphNode(f"{kind}{state}", words, kind, state, words, {"failed": 2} if kind == "step" else {}, **link)
+        for kind in ("step", "table", "model", "gate", "question", "stream")
+        for state in ("", *STATES)
+    ]
+    edges = [
+        GraphEdge(a.key, b.key, dashed=i % 2 == 0) for i, (a, b) in enumerate(zip(nodes, nodes[2:], strict=False))
+    ]
+    return {
+        "runs": run_bars([RunBar(i, s, **link) for i, s in enumerate((*STATES, "a later state"))], words),
+        "spark": sparkline([1.0, None, 3.0], words, baseline=[2.0, 2.0, 2.0], **link),
+        "lines": line_chart(lines),
+        "names": line_chart(Lines(words, [Series(words, [Point(0, 1.0)])], names=[words], log=True)),
+        "nothing": line_chart(Lines(words)),
+        "lanes": step_lanes([StepLane(words, [Attempt(phases, s, **link) for s in STATES], "/steps/a")], words),
+        "graph": graph_drawing(nodes, edges, words),
+        "across": graph_drawing(nodes, [*edges, GraphEdge(nodes[-1].key, nodes[0].key)], words, downward=False),
+        **{f"icon-{state}": state_icon(state, words) for state in STATES},
+    }

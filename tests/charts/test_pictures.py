@@ -1,0 +1,115 @@
+"""What holds for each picture: it is sound, safe, small, the same each time, and can stand alone."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree as ET
+
+import pytest
+from tests.charts.shown import EVIL, pictures
+
+from trikk.charts import DARK, Lines, Point, RunBar, Series, colour, line_chart, run_bars, standalone, stylesheet
+from trikk.charts.drawing.marks import linked, thinned
+from trikk.charts.drawing.roles import COLOURS, SHAPES
+
+NAMES = sorted(pictures())
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_picture_is_sound_and_holds_nothing_that_a_policy_or_a_reader_refuses(name: str) -> None:
+    picture = pictures()[name]
+    assert picture == pictures()[name]
+    root = ET.fromstring(picture)
+    tags = {element.tag.removeprefix(SVG) for element in root.iter()}
+    assert tags <= {"svg", "g", "a", "title", "path", "rect", "circle", "text"}
+    attributes = {attribute for element in root.iter() for attribute in element.attrib}
+    assert not {a for a in attributes if a in {"style", "id"} or a.startswith("on")}
+    assert root.get("role") == ("group" if "a" in tags else "img")
+    assert "\\x1b[31m" in (root.get("aria-label") or ""), "what can't be seen is written out"
+    classes = {word for element in root.iter() for word in (element.get("class") or "").split()}
+    assert classes <= COLOURS.keys() | SHAPES.keys() | {"chart", "natural"}
+    assert not re.search(r"\d\.\d\d", re.sub(r">[^<]*<|aria-label=\"[^\"]*\"", "", picture)), (
+        "places are of a tenth"
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_picture_that_stands_alone_has_literal_colours_and_its_texts_as_they_were(name: str) -> None:
+    picture = pictures()[name]
+    alone = ET.fromstring(standalone(picture))  # an attribute that came twice would not be read
+    assert "class" not in {attribute for element in alone.iter() for attribute in element.attrib}
+    texts = [element.text for element in ET.fromstring(picture).iter(f"{SVG}text")]
+    assert [element.text for element in alone.iter(f"{SVG}text")] == texts
+    painted = [e for e in alone.iter() if e.tag.removeprefix(SVG) in ("path", "rect", "circle", "text")]
+    assert painted[0].get("fill") == colour("ground")
+    assert all(e.get("fill") for e in painted), "what has no fill would be black"
+    assert colour("ground", DARK) in standalone(picture, DARK)
+
+
+def test_texts_are_shown_as_they_were_written() -> None:
+    picture = line_chart(Lines("label", [Series("<b> & 'x'", [Point(0, 1.0), Point(1, 2.0)])]))
+    assert "<b> & 'x'" in [element.text for element in ET.fromstring(picture).iter(f"{SVG}text")]
+    assert EVIL not in picture
+
+
+@pytest.mark.parametrize(
+    "href", ["javascript:alert(1)", "java\tscript:alert(1)", "data:text/html,x", " vbscript:x"]
+)
+def test_a_mark_leads_to_no_script(href: str) -> None:
+    with pytest.raises(ValueError, match="can't lead to"):
+        linked("", "", href)
+
+
+def test_a_mark_leads_to_the_server_or_the_web() -> None:
+    for href in ("/runs/a:b", "runs/a", "?state=failed&at=10:00", "#a:b", "https://example.org"):
+        assert linked("", "", href).startswith("<a ")
+
+
+def test_the_stylesheet_gives_each_role_and_shape_in_light_and_dark() -> None:
+    sheet = stylesheet()
+    for role, shades in COLOURS.items():
+        assert sheet.count(f"--chart-{role}:") == 3, "light; dark by the reader; dark by the page"
+        assert all(re.fullmatch("#[0-9a-f]{6}", shade) for shade in shades)
+    assert all(f".chart .{shape}{{" in sheet for shape in SHAPES)
+    assert "@media screen and (prefers-color-scheme:dark)" in sheet, "print is light"
+    assert not re.search(r"[@$](?!media)", sheet)
+
+
+def contrast(first: str, second: str) -> float:
+    def luminance(shade: str) -> float:
+        parts = [int(shade[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+BEHIND = ("grid", "ground", "tile", "pending", "overdue", "overdue-hatch", "missing", "missing-hatch")
+WRITTEN = ("ink", "soft", "event", "threshold", "better", "worse", "alarm", "warning", "failed", "succeeded")
+
+
+@pytest.mark.parametrize("theme", [0, 1])
+def test_marks_and_texts_can_be_told_from_the_ground(theme: int) -> None:
+    ground = colour("ground", theme)
+    marks = [role for role in COLOURS if role not in BEHIND and not role.startswith(("heat", "miss-"))]
+    assert {role: c for role in marks if (c := contrast(colour(role, theme), ground)) < 3} == {}
+    assert {role: c for role in WRITTEN if (c := contrast(colour(role, theme), ground)) < 4.5} == {}
+
+
+def test_a_line_of_many_points_is_as_small_as_one_of_few_and_keeps_its_peaks() -> None:
+    places = [(i / 1000, 50.0 + i % 7) for i in range(400_000)]
+    places[123_456] = (123.456, 1.0)
+    kept = thinned(places)
+    assert len(kept) <= 4 * 401
+    assert places[123_456] in kept
+    assert kept[0] == places[0]
+    assert kept[-1] == places[-1]
+    points = [Point(60.0 * i, float(i % 97)) for i in range(50_000)]
+    assert len(line_chart(Lines("many", [Series("a", points)]))) < 40_000
+
+
+def test_thirty_runs_are_a_few_kilobytes() -> None:
+    bars = [RunBar(60.0 + i, "succeeded", f"/runs/nightly-{i:08}", "1 min 01 s, succeeded") for i in range(30)]
+    assert len(run_bars(bars, "30 runs")) < 6_500
