@@ -16,9 +16,8 @@ import msgspec
 from starlette.responses import RedirectResponse, Response
 
 from trikk.console.form_tokens import check_form
-from trikk.console.said import DONE
 from trikk.server.http.doors import Doors
-from trikk.server.http.forms import BACK, KEY
+from trikk.server.http.forms import BACK, DONE, KEY
 from trikk.server.http.request_keys import Keyed
 from trikk.server.http.route_table import ROUTES
 from trikk.server.http.routes import API, HTML_TYPE, Answer, Call, Route

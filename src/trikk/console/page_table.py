@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from trikk.access.identity import Role
 from trikk.console.form_actions import Action
 from trikk.console.live_changes import LiveQuery, follow_changes
 from trikk.console.page_routes import Page
+from trikk.console.pages.approvals.approvals_page import show_approvals
+from trikk.console.pages.backfills.backfill_pages import show_backfills, show_one_backfill
+from trikk.console.pages.costs.costs_page import show_costs_page
 from trikk.console.pages.overview.overview_page import show_overview
+from trikk.console.pages.search.search_page import SearchQuery, show_search
+from trikk.console.pages.settings.settings_page import make_token, show_audit, show_settings, show_tokens
+from trikk.console.pages.streams.stream_pages import show_one_stream, show_streams
+from trikk.console.pages.triggers.trigger_pages import show_one_trigger, show_triggers
 from trikk.console.problem_page import problem_page
-from trikk.console.sign_in_page import SignInPageQuery, TypedToken, show_sign_in, sign_in_with_token
+from trikk.console.sign_in_page import SignInPageQuery, TypedToken, end_session, show_sign_in, sign_in_with_token
 from trikk.console.static_files import StaticQuery, show_static
+from trikk.server.http.handlers.access_handlers import NewToken
+from trikk.server.http.handlers.run_handlers import CostsQuery
+from trikk.server.http.paging import PageQuery
 from trikk.server.http.routes import EVENTS_TYPE, HTML_TYPE, Route
 
 if TYPE_CHECKING:
@@ -21,14 +32,42 @@ if TYPE_CHECKING:
     from trikk.server.http.doors import Doors
     from trikk.web.request_body import Scope
 
-PAGES: tuple[Page, ...] = (Page("/", show_overview),)
-ACTIONS: tuple[Action, ...] = ()
+PAGES: tuple[Page, ...] = (
+    Page("/", show_overview),
+    Page("/triggers", show_triggers),
+    Page("/triggers/{trigger}", show_one_trigger),
+    Page("/approvals", show_approvals),
+    Page("/backfills", show_backfills, query=PageQuery),
+    Page("/backfills/{backfill}", show_one_backfill),
+    Page("/streams", show_streams),
+    Page("/streams/{stream}", show_one_stream),
+    Page("/costs", show_costs_page, query=CostsQuery),
+    Page("/settings", show_settings),
+    Page("/settings/tokens", show_tokens, role=Role.ADMIN),
+    Page("/settings/audit", show_audit, query=PageQuery, role=Role.ADMIN),
+    Page("/search", show_search, query=SearchQuery),
+)
+ACTIONS: tuple[Action, ...] = (
+    Action("approve"),
+    Action("refuse"),
+    Action("pause_backfill"),
+    Action("resume_backfill"),
+    Action("cancel_backfill"),
+    Action("fire_trigger", then="/runs/{id}"),
+    Action("pause_trigger"),
+    Action("unpause_trigger"),
+    Action("retry_set_aside"),
+    Action("drop_set_aside"),
+    Action("revoke_token", then="/settings/tokens"),
+)
 _OTHERS = (
     Route("GET", "/live", follow_changes, content=EVENTS_TYPE, query=LiveQuery, statuses=(200, 204)),
     # Open: the page to sign in on needs them, and there is nothing of the project in them.
     Route("GET", "/static/{file}", show_static, content="*/*", query=StaticQuery, is_open=True),
     Route("GET", "/sign-in", show_sign_in, content=HTML_TYPE, query=SignInPageQuery, is_open=True, is_page=True),
     Route("POST", "/sign-in", sign_in_with_token, content=HTML_TYPE, body=TypedToken, is_open=True, is_page=True),
+    Route("POST", "/sign-out", end_session, content=HTML_TYPE, role=Role.VIEWER, is_page=True),
+    Route("POST", "/settings/tokens", make_token, content=HTML_TYPE, body=NewToken, role=Role.ADMIN, is_page=True),
 )
 
 

@@ -18,12 +18,12 @@ from starlette.responses import Response
 from trikk.access.identity import Identity, IdentityKind, Role
 from trikk.console import shown_values
 from trikk.console.form_tokens import form_token
-from trikk.console.said import DONE, SAID
+from trikk.console.said import SAID
 from trikk.console.static_files import static_address
 from trikk.core.errors import MissingExtra
 from trikk.server.http.conditions import has_it, tag_of
 from trikk.server.http.doors import Doors
-from trikk.server.http.forms import BACK, FORM_TOKEN
+from trikk.server.http.forms import BACK, DONE, FORM_TOKEN
 from trikk.server.http.routes import HTML_TYPE, Call
 
 if TYPE_CHECKING:
@@ -53,8 +53,11 @@ NAVIGATION = (
     ("Monitors", "/monitors"),
     ("Incidents", "/incidents"),
     ("Triggers", "/triggers"),
+    ("Backfills", "/backfills"),
+    ("Streams", "/streams"),
     ("Approvals", "/approvals"),
     ("Reports", "/reports"),
+    ("Costs", "/costs"),
     ("Settings", "/settings"),
 )
 
@@ -62,10 +65,16 @@ NAVIGATION = (
 def html_response(view: View, doors: Doors, call: Call) -> Response:
     """The page that a view comes to, or the word that the browser has it already."""
     token, cookie = form_token(call)
+    context = form_context(view, call, token)
+    return page_response(view.template, context, doors, call.identity, call.headers, cookie)
+
+
+def form_context(view: View, call: Call, token: str) -> dict[str, Any]:
+    """What the template of a view knows beside what all templates do."""
     path, _, query = call.target.partition("?")
-    given = dict(parse_qsl(query, keep_blank_values=True))
+    given = dict(parse_qsl(query))
     done = given.pop(DONE, "")
-    known = {
+    return {
         "view": view,
         "document": view.document,
         "path": path,
@@ -73,8 +82,8 @@ def html_response(view: View, doors: Doors, call: Call) -> Response:
         "done": SAID.get(done, ""),
         FORM_TOKEN.replace("-", "_"): token,
         "url_with": partial(_with, path, given),
+        **view.context,
     }
-    return page_response(view.template, {**known, **view.context}, doors, call.identity, call.headers, cookie)
 
 
 def page_response(
@@ -140,6 +149,7 @@ def environment(zone: str) -> Environment:
     )
     made.filters |= {
         "moment": partial(shown_values.moment, zone=zone),
+        "tick": partial(shown_values.tick, zone=zone),
         "duration": shown_values.duration,
         "size": shown_values.size,
         "number": shown_values.number,

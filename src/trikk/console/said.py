@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-DONE = "done"
-"""The query parameter by which a page knows what was done: an operation, so that no link can put words here."""
 SAID = {
     "start_run": "The run is queued.",
     "cancel_run": "The run is being cancelled.",

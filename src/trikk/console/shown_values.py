@@ -15,21 +15,30 @@ from markupsafe import Markup
 
 from trikk.core.durations import lasting, show_bytes
 from trikk.core.text import printable, printable_lines, shorten
+from trikk.runs.shown_parameters import tick_text
 
 NONE = Markup('<span class="none">&ndash;</span>')
 _LONGEST = 200
 
 
-def moment(seconds: float | None, zone: str, form: str = "%Y-%m-%d %H:%M:%S") -> Markup:
-    """A moment in seconds since 1970, in the project's zone; UTC when pointed at."""
-    if seconds is None:
+def moment(given: float | str | None, zone: str, form: str = "%Y-%m-%d %H:%M:%S") -> Markup:
+    """A moment, in seconds since 1970 or as ISO 8601 has it, in the project's zone; UTC when pointed at."""
+    if given is None or given == "":
         return NONE
-    at = datetime.fromtimestamp(seconds, UTC)
+    if isinstance(given, str):
+        at = datetime.fromisoformat(given).astimezone(UTC)
+    else:
+        at = datetime.fromtimestamp(given, UTC)
     return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
         at.isoformat(timespec="milliseconds"),
         at.strftime("%Y-%m-%d %H:%M:%S"),
         at.astimezone(ZoneInfo(zone)).strftime(form),
     )
+
+
+def tick(given: str | None, zone: str) -> str | Markup:
+    """What a trigger's run is for: a moment by the project's clock, or an event."""
+    return NONE if not given else printable(tick_text(given, ZoneInfo(zone)))
 
 
 def duration(seconds: float | None) -> str | Markup:

@@ -6,23 +6,22 @@ request, as it is in a header, and ends when the token ends.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from msgspec import Meta
 from starlette.responses import Response
 
+from trikk.access.identity import IdentityKind
 from trikk.access.session_cookie import SESSION
 from trikk.access.tokens import shown_id
 from trikk.console.form_actions import see_other
+from trikk.console.form_tokens import check_form
 from trikk.console.rendering import page_response
 from trikk.core.network.tls import is_here
 from trikk.server.http.doors import Doors
-from trikk.server.http.handlers.sign_in_handlers import LocalPath
+from trikk.server.http.handlers.sign_in_handlers import LocalPath, sign_out
 from trikk.server.http.routes import API, Call, Given
 from trikk.web.refused import Refused
-
-if TYPE_CHECKING:
-    pass
 
 
 class SignInPageQuery(Given, frozen=True):
@@ -53,6 +52,16 @@ def sign_in_with_token(doors: Doors, call: Call) -> Response:
         return _page(doors, call, "That is not a token: it begins with trikk_.")
     response = see_other(call.body.return_to)
     response.set_cookie(SESSION, shown, secure=True, httponly=True, samesite="lax")
+    return response
+
+
+def end_session(doors: Doors, call: Call) -> Response:
+    """End a session: a person's on all servers; a token that was typed in counts on, and is no longer here."""
+    check_form(call)
+    if call.identity is not None and call.identity.kind is IdentityKind.PERSON:
+        sign_out(doors, call)
+    response = see_other("/sign-in")
+    response.delete_cookie(SESSION, secure=True, httponly=True, samesite="lax")
     return response
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qsl
 
+import msgspec
+
 from trikk.web.refused import Refused
 
 FORM_TYPE = "application/x-www-form-urlencoded"
@@ -12,14 +14,18 @@ FORM_TOKEN, BACK, KEY = "form-token", "back", "key"
 FORM_FIELDS = (FORM_TOKEN, BACK, KEY)
 """Fields that say how a form is sent, not what: proof that a page of ours has it, where to go afterwards, and what
 makes a second press of its button the same request (`Idempotency-Key`)."""
+DONE = "done"
+"""The query parameter by which a page knows what the form has done that led to it: an operation, so that no link
+can put words there. Any page may be sent it."""
 _MOST_FIELDS = 2_000
+_JSON = ":json"
 
 
 def read_form(data: bytes) -> tuple[dict[str, Any], dict[str, str]]:
     """What a form says, and how it is sent.
 
     An empty field is one that is not given, since browsers send all. `parameters.day=x` is a field of an object,
-    and `steps[]=a` an item of a list.
+    `steps[]=a` an item of a list, and `payload:json=5` any value; a text if it is not JSON.
 
     Args:
         data: the request's body.
@@ -40,6 +46,8 @@ def read_form(data: bytes) -> tuple[dict[str, Any], dict[str, str]]:
         outer, dot, inner = name.partition(".")
         if name in FORM_FIELDS:
             form[name] = text
+        elif name.endswith(_JSON):
+            body[name.removesuffix(_JSON)] = _value(text)
         elif dot:
             fields = body.setdefault(outer, {})
             if not isinstance(fields, dict):
@@ -53,3 +61,10 @@ def read_form(data: bytes) -> tuple[dict[str, Any], dict[str, str]]:
         else:
             body[name] = text
     return body, form
+
+
+def _value(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text

@@ -19,7 +19,7 @@ from trikk.access.audit import recorded
 from trikk.core.text import shorten
 from trikk.server.http.conditions import has_it, tag_of
 from trikk.server.http.doors import Doors
-from trikk.server.http.forms import FORM_TYPE, read_form
+from trikk.server.http.forms import DONE, FORM_TYPE, read_form
 from trikk.server.http.json_answers import encoded
 from trikk.server.http.problems import PROBLEM_TYPE, RETRY_AFTER, problem_of
 from trikk.server.http.routes import API, NAME, PATH_NAMES, Answer, Call, Pages, Route
@@ -291,7 +291,7 @@ def _query(route: Route, text: bytes) -> Any:
     try:
         pairs = parse_qsl(
             text.decode("ascii"),
-            keep_blank_values=True,
+            keep_blank_values=not route.is_page,  # a form sends the fields that nobody has filled in, too
             strict_parsing=bool(text),
             errors="strict",
             max_num_fields=_MOST_QUERIES,
@@ -301,6 +301,8 @@ def _query(route: Route, text: bytes) -> Any:
     given = dict(pairs)
     if len(given) != len(pairs):
         raise Refused(400, "the query names something twice", next="give each name once")
+    if route.is_page:
+        given.pop(DONE, None)
     query = _converted(lambda: msgspec.convert(given, route.query, strict=False), "the query")
     for field in msgspec.structs.fields(query):
         if field.encode_name in given and getattr(query, field.name) is None:  # msgspec takes the text for it

@@ -1,0 +1,1 @@
+"""`/approvals`: what runs ask people."""

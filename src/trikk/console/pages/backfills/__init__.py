@@ -1,0 +1,1 @@
+"""`/backfills`: pipelines that are run for each day of a period."""

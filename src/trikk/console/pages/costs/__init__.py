@@ -1,0 +1,1 @@
+"""`/costs`: what runs took and cost."""

@@ -1,0 +1,1 @@
+"""`/search`: anything by a piece of its name or id."""

@@ -1,0 +1,1 @@
+"""`/settings`: who may do what, who did, and how the servers are."""

@@ -1,0 +1,1 @@
+"""`/streams`: what servers keep reading into tables."""

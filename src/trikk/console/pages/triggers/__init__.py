@@ -1,0 +1,1 @@
+"""`/triggers`: what starts runs by itself."""

@@ -1,0 +1,163 @@
+"""What people do by pages: the same as by the API, and written down alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from tests.console.html_reader import HtmlPage, read_page, send_form
+from tests.execution.command import until
+from tests.server.served import RunningServer, ServedProject
+
+PIPELINES = """
+from datetime import date
+
+from trikk import approval, pipeline, step, when
+from trikk.triggers import Cron, Webhook
+
+
+@step
+def work(day: date) -> str:
+    return str(day)
+
+
+DAILY = Cron("0 4 * * *", timezone="Europe/Oslo", name="daily")
+
+
+@pipeline(triggers=[DAILY, Webhook("orders", secret="${HOOK_SECRET}", name="orders")])
+def nightly(day: date):
+    "Work <b>hard</b>."
+    work(day)
+
+
+@pipeline
+def asks():
+    with when(approval("publish <i>all</i>?")):
+        work(date(2026, 1, 1))
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> ServedProject:
+    return ServedProject(tmp_path_factory.mktemp("operating") / "project", PIPELINES)
+
+
+@pytest.fixture(scope="module")
+def server(place: ServedProject) -> Iterator[RunningServer]:
+    with place.server("--no-triggers") as running:
+        first = running.client.get("/").headers["set-cookie"]
+        running.client.headers["cookie"] = first.partition(";")[0]
+        yield running
+
+
+def sent(client: httpx.Client, page: HtmlPage, action: str, **values: str) -> HtmlPage:
+    """Press a button, and read the page that follows."""
+    answer = send_form(client, page.form(action), **values)
+    assert answer.status_code == 303, answer.text
+    return read_page(client, answer.headers["location"])
+
+
+def test_a_trigger_is_paused_fired_and_unpaused(place: ServedProject, server: RunningServer) -> None:
+    client = server.client
+    name = "daily"
+    page = read_page(client, "/triggers")
+    assert f"/triggers/{name}" in page.links
+    assert "when it happens" in page.text
+    page = sent(client, read_page(client, f"/triggers/{name}"), f"/triggers/{name}/pause", why="<b>holidays</b>")
+    assert "The trigger is paused." in page.text
+    assert "<b>holidays</b>" in page.text
+    assert page.html.count("<b>") == 0
+    page = sent(client, page, f"/triggers/{name}/unpause")
+    assert "fires again" in page.text
+    answer = send_form(client, page.form(f"/triggers/{name}/fire"), **{"for": "2026-11-30", "back": ""})
+    assert answer.headers["location"].startswith("/runs/")
+    run = answer.headers["location"].split("?")[0].removeprefix("/runs/")
+    assert place.project.journal.row(run).origin["tick"] == "2026-11-30T03:00:00+00:00"
+    wrong = send_form(client, page.form(f"/triggers/{name}/fire"), **{"for": "nonsense"})
+    assert wrong.status_code == 422
+    assert "nonsense" in HtmlPage(wrong.text).text
+    actions = [line["action"] for line in client.get("/settings/audit.json").json()["lines"]]
+    assert actions[:4] == ["fire_trigger", "fire_trigger", "unpause_trigger", "pause_trigger"]
+
+
+def test_a_form_without_its_token_does_nothing(server: RunningServer) -> None:
+    client = server.client
+    page = read_page(client, "/triggers/orders")
+    forged = send_form(client, page.form("/triggers/orders/pause"), **{"form-token": "0" * 64})
+    assert forged.status_code == 403
+    assert client.get("/triggers/orders.json").json()["paused"] is False
+
+
+def test_what_a_run_asks_is_decided(place: ServedProject, server: RunningServer) -> None:
+    client = server.client
+    run = client.post("/api/v1/runs", json={"pipeline": "asks"}).json()["id"]
+    until(lambda: place.project.journal.row(run).state == "waiting", 30)
+    page = read_page(client, "/approvals")
+    assert "publish <i>all</i>?" in page.text
+    assert "<i>" not in page.html
+    page = sent(client, page, f"/runs/{run}/approve", why="looks right")
+    assert "Approved." in page.text
+    assert "Nothing waits for a decision." in page.text
+    until(lambda: place.project.journal.row(run).state == "succeeded", 30)
+
+
+def test_a_backfill_is_paused_resumed_and_cancelled(server: RunningServer) -> None:
+    client = server.client
+    wanted = {"pipelines": ["nightly"], "from": "2026-01-01", "to": "2026-03-01", "parameter": "day"}
+    backfill = client.post("/api/v1/backfills", json=wanted).json()["id"]
+    path = f"/backfills/{backfill}"
+    assert path in read_page(client, "/backfills").links
+    page = sent(client, read_page(client, path), f"{path}/pause", why="later")
+    assert "paused" in page.text
+    page = sent(client, page, f"{path}/resume")
+    page = sent(client, page, f"{path}/cancel", why="enough")
+    assert "cancelled" in page.text
+    assert client.get(f"{path}.days.csv").text.startswith("day,pipeline,state,run")
+
+
+def test_a_token_is_shown_once_and_revoked(server: RunningServer) -> None:
+    client = server.client
+    page = read_page(client, "/settings/tokens")
+    form = page.form("/settings/tokens")
+    made = send_form(client, form, name="ada", role="viewer")
+    assert (made.status_code, made.headers["cache-control"]) == (201, "no-store")
+    shown = next(word for word in HtmlPage(made.text).text.split() if word.startswith("trikk_"))
+    page = read_page(client, "/settings/tokens")
+    assert shown not in page.html
+    revoke = next(form for form in page.forms if form.action.endswith("/revoke"))
+    page = sent(client, page, revoke.action)
+    assert "The token is revoked." in page.text
+    assert [token["state"] for token in client.get("/settings/tokens.json").json()["tokens"]] == ["revoked"]
+    refused = send_form(client, form, name="1 & 2", role="viewer")
+    assert refused.status_code == 422
+
+
+def test_who_may_only_look_sees_no_buttons(place: ServedProject) -> None:
+    with place.server("--no-triggers") as running:
+        shown = running.client.post("/api/v1/tokens", json={"name": "eve", "role": "viewer"}).json()["shown"]
+    with place.server("--no-triggers", "--require-token") as running:
+        client = running.client
+        client.headers["cookie"] = f"__Host-trikk={shown}"
+        page = read_page(client, "/triggers/orders")
+        assert {form.action for form in page.forms} == {"/search", "/sign-out"}
+        read_page(client, "/settings/audit", 403)
+        token = page.form("/sign-out").fields["form-token"]
+        origin = {"origin": str(client.base_url).rstrip("/")}
+        answer = client.post("/triggers/orders/pause", data={"form-token": token}, headers=origin)
+        assert answer.status_code == 403
+        assert "it takes the role operator" in HtmlPage(answer.text).text
+        out = send_form(client, page.form("/sign-out"))
+        assert out.headers["location"] == "/sign-in"
+        assert 'trikk=""' in out.headers["set-cookie"]
+
+
+def test_anything_is_there_to_be_found(place: ServedProject, server: RunningServer) -> None:
+    client = server.client
+    run = place.project.journal.runs(limit=1)[0].id
+    hits = client.get("/search.json", params={"q": run[:6]}).json()["hits"]
+    assert {"kind": "run", "title": run, "address": f"/runs/{run}"} in hits
+    assert [hit["kind"] for hit in client.get("/search.json?q=NIGHT").json()["hits"]] == ["pipeline"]
+    assert "Nothing has that" in read_page(client, "/search?q=%3Cscript%3E").text
+    for path in ("/costs?by=step&since=", "/streams", "/settings", "/search"):
+        read_page(client, path)
