@@ -38,11 +38,12 @@ WORDS = {
     "slice": "a=b", "role": "viewer", "expires": "90d", "versions": [1, "champion"], "address": "ada@example.org",
     "topic": "city",
 }  # fmt: skip
-NUMBERS = {"before", "tail", "rows", "most", "after"}
+NUMBERS = {"before", "tail", "rows", "most", "after", "limit", "offset"}
 # Where another method has a parameter of that name and another kind.
 BY_METHOD = {("timeline", "since"): 1.5, ("timeline", "until"): 2.5, ("table", "version"): 3,
              ("monitor", "last"): 7, ("costs", "by"): "model", ("monitor", "kind"): "day",
-             ("changes", "since"): "folder"}  # fmt: skip
+             ("changes", "since"): "folder", ("rows", "version"): 3,
+             ("rows", "where"): [("sensor", "=", "a")]}  # fmt: skip
 
 
 class Sent(Exception):

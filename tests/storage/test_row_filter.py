@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from trikk.core.errors import ParameterError
-from trikk.storage.tables.row_filter import equals, rows_where
+from trikk.storage.tables.row_filter import Comparison, Condition, equals, rows_that, rows_where, some_rows
 
 ROWS = pl.DataFrame(
     {
@@ -70,3 +70,55 @@ def test_a_text_beside_a_number_is_refused_before_the_tables_files_are_read(tmp_
     ROWS.select("count").write_parquet(tmp_path / "rows.parquet")
     with pytest.raises(ParameterError, match="cannot compare string with numeric"):
         rows_where(pl.scan_parquet(tmp_path / "rows.parquet"), "count = 'x'")
+
+
+@pytest.mark.parametrize(
+    ("column", "comparison", "value", "places"),
+    [
+        ("sensor", "=", "north", [0]),
+        ("sensor", "contains", "'s", [1]),
+        ("sensor", "=", "exists (select 1 from read_csv('/etc/passwd'))", []),
+        ("sensor", "!=", None, [0, 1]),
+        ("slot", ">=", "2020-03-26T02:00", [1, 2]),
+        ("slot", "<", "2020-03-26T04:00+02:00", [0]),
+        ("zoned", ">", "2020-03-26T02:00:00", [2]),
+        ("zoned", "<=", "2020-03-26T04:00+02:00", [0, 1]),
+        ("day", "<", "2020-03-27", [0]),
+        ("count", "=", None, [1]),
+        ("count", ">", "1.5", [2]),
+        ("select", "=", "false", [1]),
+        ('volume "flow"', ">=", 1.5, [0, 1]),
+    ],
+)
+def test_columns_are_compared_with_values(column: str, comparison: str, value: Any, places: list[int]) -> None:
+    conditions = [Condition(column, Comparison(comparison), value)]
+    assert rows_that(ROWS.lazy(), conditions).collect().equals(ROWS[places])
+    assert some_rows(ROWS.lazy(), conditions, None, 0, 9) == (len(places), ROWS[places].to_dicts())
+
+
+@pytest.mark.parametrize(
+    ("column", "comparison", "value"),
+    [
+        ("nosuch", "=", 1),
+        ("count", "=", "many"),
+        ("count", "contains", "1"),
+        ("count", "=", True),
+        ("sensor", ">", 1),
+        ("sensor", ">", None),
+        ("slot", ">", "yesterday"),
+        ("day", ">", 5),
+        ("select", "=", "perhaps"),
+    ],
+)
+def test_what_can_not_be_compared_is_refused(column: str, comparison: str, value: Any) -> None:
+    with pytest.raises(ParameterError) as caught:
+        rows_that(ROWS.lazy(), [Condition(column, Comparison(comparison), value)])
+    assert caught.value.next
+
+
+def test_rows_are_sorted_with_those_without_a_value_last_and_given_in_parts() -> None:
+    for sort, places in [("count", [0, 2, 1]), ("-count", [2, 0, 1]), ("-slot", [2, 1, 0])]:
+        assert some_rows(ROWS.lazy(), [], sort, 0, 9) == (None, ROWS[places].to_dicts())
+        assert some_rows(ROWS.lazy(), [], sort, 1, 1) == (None, ROWS[places[1:2]].to_dicts())
+    with pytest.raises(ParameterError, match="no column"):
+        some_rows(ROWS.lazy(), [], "-nosuch", 0, 9)

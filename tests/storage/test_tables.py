@@ -357,6 +357,28 @@ def test_a_table_says_what_it_holds_and_who_wrote_it(tables: Tables, tmp_path: P
     assert len(tables.describe("t", history=1).history) == 1
 
 
+def test_versions_say_what_each_has_changed_in_pages_from_the_newest(tables: Tables) -> None:
+    put(tables, "r1/a")
+    put(tables, "r1/b", pl.DataFrame({"k": [3], "n": [0.5]}), schema_mode="merge")
+    put(tables, "r1/c", schema_mode="merge")
+    put(tables, "r1/d", pl.DataFrame({"k": ["x"]}), "overwrite", schema_mode="merge")
+    whole = tables.versions("t", 9)
+    assert [(v.version, v.mode, v.run, v.added_bytes > 0, v.removed_files) for v in whole] == [
+        (3, "overwrite", "r1", True, 3), (2, "append", "r1", True, 0), (1, "append", "r1", True, 0),
+        (0, "append", "r1", True, 0),
+    ]  # fmt: skip
+    changed = [[(c.column, c.before, c.after) for c in v.columns] for v in whole]
+    assert changed == [
+        [("k", "Int64", "String"), ("v", "String", None), ("n", "Float64", None)],
+        [],
+        [("n", None, "Float64")],
+        [("k", None, "Int64"), ("v", None, "String")],
+    ]
+    # A page that begins in the middle asks the table which columns it had before.
+    assert [tables.versions("t", 1, before) for before in (None, 3, 2, 1, 0)] == [[v] for v in whole] + [[]]
+    assert [write.version for write in tables.describe("t").history] == [v.version for v in whole]
+
+
 def entry(tmp_path: Path, version: int) -> Path:
     return tmp_path / "tables/t/_delta_log" / f"{version:020d}.json"
 

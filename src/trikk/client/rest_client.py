@@ -29,8 +29,8 @@ from trikk.runs.journals.journal import RunRow
 from trikk.server.http.documents import project_documents as of_project
 from trikk.server.http.documents import run_documents as of_runs
 from trikk.server.http.documents import watch_documents as of_watch
-from trikk.storage.tables.admin import TableInfo
-from trikk.tracking.lineage import Lineage
+from trikk.storage.tables.admin import TableInfo, VersionWrite
+from trikk.tracking.lineage import Lineage, Reader
 
 _API = "/api/v1"
 _PART = 8 << 20  # bytes of an artifact that one request fetches
@@ -310,6 +310,31 @@ class Client:
     def table(self, name: str, version: int | None = None, rows: int | None = None) -> of_project.TableDocument:
         """One table: columns, who wrote which version, and its first rows (5 if not given)."""
         return self._get(of_project.TableDocument, f"/tables/{_name(name)}", {"version": version, "rows": rows})
+
+    def rows(
+        self,
+        table: str,
+        where: Sequence[tuple[str, str, Any]] = (),
+        sort: str | None = None,
+        version: int | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> of_project.RowsDocument:
+        """Rows of a table (50 if not given) that meet all conditions, such as ("sensor", "=", "north").
+
+        `sort` is a column, or "-column" for the largest first.
+        """
+        said = msgspec.json.encode(where).decode() if where else None
+        query: _Query = {"where": said, "sort": sort, "version": version, "limit": limit, "offset": offset}
+        return self._get(of_project.RowsDocument, f"/tables/{_name(table)}/rows", query)
+
+    def versions(self, table: str) -> Iterator[VersionWrite]:
+        """A table's versions, the newest first: who made each, and what it changed of the columns."""
+        return self._pages(VersionWrite, f"/tables/{_name(table)}/versions", "versions")
+
+    def readers(self, table: str) -> Iterator[Reader]:
+        """Runs that were locked to a table, the newest first."""
+        return self._pages(Reader, f"/tables/{_name(table)}/readers", "readers")
 
     def models(self) -> Iterator[of_project.ModelDocument]:
         """Registered models by name, with the aliases of the server's environment."""

@@ -26,13 +26,12 @@ from trikk.server.http.problems import problem_of
 from trikk.web.refused import Refused
 
 
-def test_what_only_looks_does_not_wait_for_what_is_locked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doors, "_LONGEST", 0.2)
+def test_what_only_looks_does_not_wait_for_what_is_locked() -> None:
     unlocked = threading.Event()
 
     async def ask() -> list[object]:
         workers = Workers()
-        stuck = [asyncio.create_task(workers.run(unlocked.wait, changes=True)) for _ in range(8)]
+        stuck = [asyncio.create_task(workers.run(unlocked.wait, changes=True, longest=0.2)) for _ in range(8)]
         await asyncio.sleep(0)
         looked = await workers.run(lambda: "looked", changes=False)
         answers = await asyncio.gather(*stuck, return_exceptions=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +82,29 @@ def test_a_run_tells_what_it_is_locked_to_and_who_used_what_it_made(
     (written,) = above["written"]
     assert (written["version"], [reader["run"] for reader in written["readers"]]) == (version, [second["id"]])
     assert above["is_whole"]
+
+
+def test_a_table_shows_rows_versions_and_who_read_it(server: RunningServer) -> None:
+    runs = [server.run("add", n=n) for n in (30, 10, 20)]
+    reader = server.run("counting")
+    shown = server.get("/tables/totals/rows", sort="-n", where=json.dumps([["n", ">", 9]]), limit=2)
+    assert (shown["count"], shown["rows"], shown["columns"]) == (3, [{"n": 30}, {"n": 20}], {"n": "Int64"})
+    version = reader["lock"]["tables"]["totals"]
+    earlier = server.get("/tables/totals/rows", sort="n", version=version - 2, where='[["n", ">=", 10]]', offset=0)
+    assert earlier["rows"] == [{"n": 30}]
+    assert server.get("/tables/totals/rows", 422, sort="nosuch")["next"]
+    assert server.get("/tables/totals/rows", 422, where='[["n", "contains", "1"]]')["next"]
+    assert server.get("/tables/totals/rows", 422, where="n > 9")["next"]
+    page = server.get("/tables/totals/versions", limit=2)
+    assert [one["run"] for one in page["versions"]] == [runs[2]["id"], runs[1]["id"]]
+    assert all(one["added_bytes"] and not one["columns"] for one in page["versions"])
+    rest = server.get("/tables/totals/versions", cursor=page["next"])
+    assert rest["versions"][0]["version"] == version - 2
+    assert rest["versions"][-1]["columns"] == [{"column": "n", "before": None, "after": "Int64"}]
+    assert rest["next"] is None
+    readers = server.get("/tables/totals/readers", limit=1)
+    assert [(one["run"], one["version"]) for one in readers["readers"]] == [(reader["id"], version)]
+    assert server.get("/tables/nosuch/readers", 404)["next"]
 
 
 def test_a_backfill_is_begun_paused_and_cancelled(server: RunningServer, folder: Folder) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
 
 from trikk.server.http.event_streams import EventStreams
@@ -19,7 +21,27 @@ if TYPE_CHECKING:
 
 _LOOKING, _CHANGING = 6, 4  # threads; a journal that is locked for writing holds up those that change something
 _WAITING = 200  # requests that may wait for a thread
-_LONGEST = 25.0  # seconds that a request may take
+LONGEST = 25.0
+"""Seconds that a request may take, unless its route says otherwise."""
+_AT_LENGTH, _TURN_WAIT = BoundedSemaphore(2), 5.0  # seconds
+
+
+@contextmanager
+def at_length(doing: str) -> Iterator[None]:
+    """Do what may take seconds or minutes: by two requests at a time, so that all others have threads meanwhile.
+
+    Args:
+        doing: what is being done, for the others: "costs are being added up".
+
+    Raises:
+        Refused: 503 if two are at it for five seconds more.
+    """
+    if not _AT_LENGTH.acquire(timeout=_TURN_WAIT):
+        raise Refused(503, f"{doing} for others", next="try again in a while")
+    try:
+        yield
+    finally:
+        _AT_LENGTH.release()
 
 
 class Workers:
@@ -30,8 +52,8 @@ class Workers:
         self._changing = ThreadPoolExecutor(_CHANGING, "http-changing")
         self.busy = 0
 
-    async def run(self, work: Callable[[], Any], *, changes: bool) -> Any:
-        """What `work` returns or raises, done in a thread.
+    async def run(self, work: Callable[[], Any], *, changes: bool, longest: float = LONGEST) -> Any:
+        """What `work` returns or raises, done in a thread, if it takes no more than `longest` seconds.
 
         Raises:
             Refused: 503 if too many wait already, or it took too long; it may still be done then.
@@ -43,11 +65,11 @@ class Workers:
         loop = asyncio.get_running_loop()
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._over))
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), _LONGEST)
+            return await asyncio.wait_for(asyncio.wrap_future(future), longest)
         except TimeoutError:
             if future.done() and not future.cancelled():
                 raise
-            raise _late(future, changes=changes) from None
+            raise _late(future, longest, changes=changes) from None
 
     def _over(self) -> None:
         self.busy -= 1
@@ -70,11 +92,11 @@ class Doors:
     sign_in: SignIn | None = None  # None if nobody signs in
 
 
-def _late(future: Future[Any], *, changes: bool) -> Refused:
+def _late(future: Future[Any], longest: float, *, changes: bool) -> Refused:
     begun = not future.cancelled()
     unsure = " It may be done all the same: repeat it with the same Idempotency-Key." if begun and changes else ""
     return Refused(
         503,
-        f"the request took more than {_LONGEST:g} s: the journal or the store is slow or locked.{unsure}",
+        f"the request took more than {longest:g} s: the journal or the store is slow or locked.{unsure}",
         next="try again in a while",
     )

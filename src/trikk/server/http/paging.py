@@ -44,6 +44,17 @@ def names_page(names: Iterable[str], query: PageQuery) -> tuple[list[str], str |
     return page_of(sorted(name for name in names if name > after), query.limit, str)
 
 
+def number_cursor(cursor: str | None) -> int | None:
+    """A cursor that is a number: of a line, or a version.
+
+    Raises:
+        Refused: 422 if it is none.
+    """
+    if cursor is not None and not (cursor.isascii() and cursor.isdecimal()):
+        raise wrong_cursor()
+    return None if cursor is None else int(cursor[:19])
+
+
 def wrong_cursor() -> Refused:
     """The refusal of a cursor that leads nowhere."""
     return Refused(422, "there is no page behind this cursor", next="send `next` as the page before had it")

@@ -14,12 +14,12 @@ import msgspec
 
 from trikk.access.identity import Identity, IdentityKind, Role
 from trikk.core.digests import DIGEST_LENGTH
+from trikk.server.http.doors import LONGEST, Doors
 from trikk.web.refused import JSON_TYPE
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-    from trikk.server.http.doors import Doors
     from trikk.web.request_body import Scope
 
 API = "/api/v1"
@@ -117,6 +117,7 @@ class Route:
         role: what callers must at least be; viewer for a GET, operator for a POST, if not given.
         is_open: whether nobody has to say who they are.
         is_page: whether people see it in a browser: its body is a form, and what goes wrong is told by a page.
+        longest: seconds that it may take.
     """
 
     method: str
@@ -131,6 +132,7 @@ class Route:
     role: Role | None = None
     is_open: bool = False
     is_page: bool = False
+    longest: float = LONGEST
 
     @property
     def needs(self) -> Role:

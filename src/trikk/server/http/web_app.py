@@ -101,7 +101,8 @@ class WebApp:
                 identity = self._guard.admit(identity, route.needs, address_of(scope))
             async with self._bodies.read(dict(scope["headers"]), receive) as data:
                 call = _call(route, scope, data, identity)
-                answer = await doors.workers.run(partial(_handled, doors, route, call), changes=route.changes)
+                work = partial(_handled, doors, route, call)
+                answer = await doors.workers.run(work, changes=route.changes, longest=route.longest)
         except Disconnected:
             doors.metrics.requests.labels(route.path, "499").inc()
             return

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -38,6 +38,30 @@ class TableWrite:
     run: str | None
     step: str | None
     identity: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnChange:
+    """A column that a version has otherwise than the one before: polars' type names, None where there was none."""
+
+    column: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionWrite(TableWrite):
+    """One version, and what it did to the table.
+
+    Attributes:
+        added_bytes: size of the data files that it added, 0 without any.
+        removed_files: how many data files it did without.
+        columns: those that it changed.
+    """
+
+    added_bytes: int
+    removed_files: int
+    columns: tuple[ColumnChange, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +125,55 @@ def info(name: str, table: DeltaTable, *, limit: int, newest: int) -> TableInfo:
         files=actions.height,
         written=history[0].at,
         history=history[:limit],
+    )
+
+
+def version_writes(
+    name: str, files: Files, versions: range, columns: Callable[[int], Mapping[str, str]]
+) -> list[VersionWrite]:
+    """What each of these versions (ascending) did, the newest first; it costs as much as they are many.
+
+    Args:
+        name: the table.
+        files: its files.
+        versions: of the table; those that the log has no entry of any more are left out.
+        columns: gives the columns that a version had.
+    """
+    writes: list[VersionWrite] = []
+    known: Mapping[str, str] | None = None
+    for version in versions:
+        try:
+            actions = files.commit(name, version)
+        except FileNotFoundError:
+            known = None  # in a checkpoint; what it changed is not known
+            continue
+        changed: tuple[ColumnChange, ...] = ()
+        schema = next((a["metaData"]["schemaString"] for a in actions if "metaData" in a), None)
+        if schema is not None:
+            before = known if known is not None else (columns(version - 1) if version else {})
+            known = _columns(schema)
+            changed = _changes(before, known)
+        entry: dict[str, Any] = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
+        added = sum(int(action["add"]["size"]) for action in actions if "add" in action)
+        removed = sum("remove" in action for action in actions)
+        write = _write({**entry, "version": version})
+        writes.append(VersionWrite(**asdict(write), added_bytes=added, removed_files=removed, columns=changed))
+    return writes[::-1]
+
+
+def _columns(schema: str) -> dict[str, str]:
+    import polars as pl
+    from deltalake import Schema
+
+    return {column: str(dtype) for column, dtype in pl.Schema(Schema.from_json(schema)).items()}
+
+
+def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[ColumnChange, ...]:
+    names = dict.fromkeys((*before, *after))
+    return tuple(
+        ColumnChange(name, before.get(name), after.get(name))
+        for name in names
+        if before.get(name) != after.get(name)
     )
 
 

@@ -16,7 +16,7 @@ from trikk.storage.stores.local import is_full
 from trikk.storage.stores.locks import file_lock
 from trikk.storage.tables import delta_log as table_log
 from trikk.storage.tables import sums as table_sums
-from trikk.storage.tables.admin import CleanReport, TableInfo, info, sweep
+from trikk.storage.tables.admin import CleanReport, TableInfo, VersionWrite, info, sweep, version_writes
 from trikk.storage.tables.data_files import Files, LocalFiles, RemoteFiles, logged
 from trikk.storage.tables.opening import Place
 from trikk.storage.tables.ranges import FileRange, complete, ranges
@@ -264,6 +264,24 @@ class Tables:
         table = self._existing(name, version)
         newest = self.version(name) or 0
         return info(name, table, limit=history, newest=newest)
+
+    def versions(self, name: str, limit: int, before: int | None = None) -> list[VersionWrite]:
+        """A table's versions, the newest first: who made each, and what it changed.
+
+        It costs as much as is given, however many versions there are.
+
+        Args:
+            name: the table.
+            limit: how many at most.
+            before: only those before this version; None for the newest.
+
+        Raises:
+            UnknownName, TableError: as `scan`.
+        """
+        newest = self._existing(name, None).version()
+        last = newest if before is None else min(newest, before - 1)
+        versions = range(max(0, last - limit + 1), last + 1)
+        return version_writes(name, self._files, versions, lambda v: self.describe(name, v, history=1).columns)
 
     def damage(self, name: str, keep: Collection[int] = ()) -> list[TableError]:
         """What is damaged of a table: its log, and the data files of its newest version and of those in `keep`.

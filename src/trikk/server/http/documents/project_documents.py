@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict
 
 from trikk.models.state import Move
-from trikk.storage.tables.admin import TableInfo
+from trikk.storage.tables.admin import TableInfo, VersionWrite
 from trikk.timeline.happenings import Happening
 
 
@@ -40,6 +40,24 @@ class TableDocument(TableInfo):
     """A table with its first rows."""
 
     head: list[dict[str, Any]]
+
+
+class RowsDocument(TypedDict):
+    """Some rows of a table at a version; of how many that meet the conditions."""
+
+    name: str
+    version: int
+    columns: dict[str, str]
+    count: int
+    rows: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class VersionsPage:
+    """Versions of a table, the newest first."""
+
+    versions: list[VersionWrite]
+    next: str | None
 
 
 class _ModelDocument(TypedDict):

@@ -12,7 +12,7 @@ from trikk.access.tokens import ShownToken, TokenDocument, TokenList, Tokens, cr
 from trikk.core.durations import seconds
 from trikk.core.errors import UnknownName
 from trikk.server.http.doors import Doors
-from trikk.server.http.paging import PageQuery, wrong_cursor
+from trikk.server.http.paging import PageQuery, number_cursor
 from trikk.server.http.routes import API, NAME, Answer, Call, Given, who
 from trikk.web.refused import Refused
 
@@ -74,10 +74,7 @@ def revoke_token(doors: Doors, call: Call) -> Answer[TokenDocument]:
 def read_audit(doors: Doors, call: Call) -> Answer[AuditPage]:
     """Read the log of changes and of what was refused, the newest first."""
     query: PageQuery = call.query
-    if query.cursor is not None and not (query.cursor.isascii() and query.cursor.isdecimal()):
-        raise wrong_cursor()
-    before = None if query.cursor is None else int(query.cursor[:19])
-    return Answer(read_page(doors.site.project.journal, query.limit, before))
+    return Answer(read_page(doors.site.project.journal, query.limit, number_cursor(query.cursor)))
 
 
 def _may_have(identity: Identity | None, environment: str) -> bool:

@@ -7,27 +7,34 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 from msgspec import Meta
 
 from trikk.core.digests import is_digest
-from trikk.core.errors import ArtifactMissing, UnknownName
+from trikk.core.errors import ArtifactMissing, ParameterError, UnknownName
 from trikk.models.registry import Registry
 from trikk.models.state import model_document, model_summary
 from trikk.server.http.conditions import has_it, range_of
 from trikk.server.http.documents.project_documents import (
     ModelDetailsDocument,
     ModelsPage,
+    RowsDocument,
     TableDocument,
     TablesPage,
+    VersionsPage,
 )
-from trikk.server.http.doors import Doors
-from trikk.server.http.paging import names_page
+from trikk.server.http.doors import Doors, at_length
+from trikk.server.http.paging import Limit, PageQuery, names_page, number_cursor
 from trikk.server.http.routes import BYTES_TYPE, Answer, Call, Given
+from trikk.storage.tables.admin import TableInfo
+from trikk.storage.tables.row_filter import Condition, some_rows
+from trikk.tracking.lineage import ReadersPage, table_readers
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
 
+_WHERE = '[["sensor", "=", "north"], ["slot", ">=", "2020-03-26"]]; also !=, <, <=, >, contains; null.'
 _AT_ONCE = 1 << 20  # bytes of an artifact in memory, for each who downloads
 
 
@@ -36,6 +43,16 @@ class TableQuery(Given, frozen=True):
 
     version: Annotated[int, Meta(ge=0, le=1 << 62)] | None = None  # the newest if not given
     rows: Annotated[int, Meta(ge=0, le=1000)] = 5  # how many of its first rows
+
+
+class RowsQuery(Given, frozen=True):
+    """Which rows of a table are shown."""
+
+    version: Annotated[int, Meta(ge=0, le=1 << 62)] | None = None  # the newest if not given
+    where: Annotated[str, Meta(max_length=4000, description=f"JSON, all have to hold: {_WHERE}")] | None = None
+    sort: Annotated[str, Meta(pattern="^-?.", max_length=300)] | None = None  # a column; -column: largest first
+    limit: Limit = 50
+    offset: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
 
 
 def list_tables(doors: Doors, call: Call) -> Answer[TablesPage]:
@@ -48,12 +65,52 @@ def list_tables(doors: Doors, call: Call) -> Answer[TablesPage]:
 def show_table(doors: Doors, call: Call) -> Answer[TableDocument]:
     """Show one table: columns, first rows, and which run wrote each version."""
     store, name, query = doors.site.project.tables, call.path["table"], call.query
-    if name not in store.names():
-        raise UnknownName("table", name, store.names())
-    info = store.describe(name, query.version)
+    info = _existing(doors, name, query.version)
     # At the version that was described: another may be written meanwhile.
     head = store.scan(name, info.version).head(query.rows).collect()
     return Answer({**asdict(info), "head": head.to_dicts()})
+
+
+def show_rows(doors: Doors, call: Call) -> Answer[RowsDocument]:
+    """Show rows of a table at a version: those that meet conditions, sorted by a column."""
+    query: RowsQuery = call.query
+    info = _existing(doors, call.path["table"], query.version)
+    conditions = [] if query.where is None else _conditions(query.where)
+    with at_length("tables are being read"):
+        rows = doors.site.project.tables.scan(info.name, info.version)
+        count, page = some_rows(rows, conditions, query.sort, query.offset, query.limit)
+    document = {"name": info.name, "version": info.version, "columns": info.columns}
+    return Answer({**document, "count": info.rows if count is None else count, "rows": page})
+
+
+def list_versions(doors: Doors, call: Call) -> Answer[VersionsPage]:
+    """List a table's versions, the newest first: who made each, and what it changed of the columns."""
+    query, before = call.query, number_cursor(call.query.cursor)
+    store, name = doors.site.project.tables, _existing(doors, call.path["table"], None).name
+    writes = store.versions(name, query.limit, before)
+    oldest = writes[-1].version if writes else 0
+    return Answer(VersionsPage(writes, str(oldest) if oldest else None))
+
+
+def list_readers(doors: Doors, call: Call) -> Answer[ReadersPage]:
+    """List the runs that were locked to a table, the newest first; a page looks through a thousand at most."""
+    name = _existing(doors, call.path["table"], None).name
+    query: PageQuery = call.query
+    return Answer(table_readers(doors.site.project.journal, name, query.limit, query.cursor))
+
+
+def _existing(doors: Doors, name: str, version: int | None) -> TableInfo:
+    store = doors.site.project.tables
+    if name not in store.names():
+        raise UnknownName("table", name, store.names())
+    return store.describe(name, version)
+
+
+def _conditions(text: str) -> list[Condition]:
+    try:
+        return msgspec.json.decode(text, type=list[Condition])
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ParameterError(f"where does not fit: {error}", next=f"write it as {_WHERE}") from error
 
 
 def list_models(doors: Doors, call: Call) -> Answer[ModelsPage]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -16,20 +15,17 @@ from trikk.runs.journals.journal import Cause
 from trikk.runs.journals.ledger import Added
 from trikk.runs.states import OVER, RunStatus
 from trikk.server.http.documents.run_documents import PipelinesDocument, RunDocument, RunsPage
-from trikk.server.http.doors import Doors
+from trikk.server.http.doors import Doors, at_length
 from trikk.server.http.paging import Cursor, Limit, page_of
 from trikk.server.http.request_keys import KeyedRequest, run_for
 from trikk.server.http.routes import API, EVENTS_TYPE, NAME, Answer, Call, Given
 from trikk.server.queue.queue_view import why_waiting
 from trikk.tracking.run_document import run_document
-from trikk.web.refused import Refused
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
 _LARGEST_SEQ = 1 << 62
-# Of many thousand runs each takes seconds, the first one minutes; other requests need threads meanwhile.
-_COST_REPORTS, _REPORT_WAIT = BoundedSemaphore(2), 5.0
 
 
 class NewRun(Given, frozen=True):
@@ -65,12 +61,8 @@ def show_costs(doors: Doors, call: Call) -> Answer[CostReport]:
     """Show what the runs took and cost that have ended, estimated from what steps ask for."""
     project, now = doors.site.project, doors.site.clock.now()
     since = since_day(call.query.since, now, ZoneInfo(project.settings.timezone))
-    if not _COST_REPORTS.acquire(timeout=_REPORT_WAIT):
-        raise Refused(503, "costs are being added up for others", next="try again in a while")
-    try:
+    with at_length("costs are being added up"):  # of many thousand runs: seconds, the first time minutes
         return Answer(cost_report(project, call.query.by, since, now))
-    finally:
-        _COST_REPORTS.release()
 
 
 def list_pipelines(doors: Doors, _: Call) -> Answer[PipelinesDocument]:
