@@ -1,4 +1,4 @@
-"""The style sheet, the script and the icon: read once, and kept by browsers for as long as they stay the same."""
+"""The style sheets, the script and the icon: read once, and kept by browsers for as long as they stay the same."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from starlette.responses import Response
 
+from trikk.charts import stylesheet
 from trikk.core.digests import digest_bytes
 from trikk.server.http.doors import Doors
 from trikk.server.http.routes import Call, Given
@@ -43,4 +44,5 @@ def show_static(_: Doors, call: Call) -> Response:
 def _files() -> dict[str, tuple[bytes, str]]:
     """All files by name, with the beginning of their digests."""
     contents = {path.name: path.read_bytes() for path in sorted(_FOLDER.iterdir()) if path.suffix[1:] in _KINDS}
+    contents["charts.css"] = stylesheet().encode()
     return {name: (content, digest_bytes(content)[:12]) for name, content in contents.items()}
