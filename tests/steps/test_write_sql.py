@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -20,7 +20,9 @@ from tests.servers.postgres import PostgresServer
 
 from trikk import Retry, pipeline, step, write_sql
 from trikk.core.errors import PermanentError, StorageError, TrikkError, UsageError
+from trikk.steps.databases.sql_columns import Column
 from trikk.steps.databases.sql_step import read_sql
+from trikk.steps.databases.write_targets import TARGETS, Duckdb, Target
 from trikk.testing import run_inline
 
 KINDS = ["sqlite", "duckdb", "postgresql", "redshift"]
@@ -243,6 +245,39 @@ def test_attempts_at_once_write_once_also_where_each_would_make_the_table(url: s
         repeated = list(pool.map(attempt, range(8)))
     assert sorted(repeated) == [False, False, *[True] * 6]
     assert [row[2] for row in content(url)] == [1, 2]
+
+
+def test_a_table_that_another_makes_after_the_look_is_found(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = TARGETS[url.partition("://")[0]]
+    columns, looks = target.columns, ["summary"]
+
+    def outdated(self: Target, table: Sequence[str]) -> dict[str, Column]:
+        if table[-1] in looks:
+            looks.remove(table[-1])
+            return {}
+        return columns(self, table)
+
+    write_sql(rows(1), url, "summary", identity="r1/write")
+    monkeypatch.setattr(target, "columns", outdated)
+    assert write_sql(rows(2), url, "summary", identity="r2/write")["repeated"] is False
+    assert looks == []
+    assert [row[2] for row in content(url)] == [1, 2]
+
+
+def test_an_identity_that_another_enters_before_the_commit_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, commit = f"duckdb:///{tmp_path}/a.db", Duckdb.commit  # the others wait for whoever has entered it
+
+    def later(self: Duckdb) -> None:
+        monkeypatch.setattr(Duckdb, "commit", commit)
+        write_sql(rows(1), url, "summary", identity="r1/write")
+        commit(self)
+
+    write_sql(rows(0), url, "summary", identity="r0/write")
+    monkeypatch.setattr(Duckdb, "commit", later)
+    assert write_sql(rows(1), url, "summary", identity="r1/write")["repeated"] is True
+    assert [row[2] for row in content(url)] == [0, 1]
 
 
 WRITER = """

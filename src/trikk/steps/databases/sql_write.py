@@ -9,7 +9,8 @@ See docs/decisions/table-writes.md.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import polars as pl
 
 from trikk.core.digests import digest_json, digest_parts
-from trikk.core.errors import CodecError, PermanentError, TableError, TrikkError, UsageError
+from trikk.core.errors import CodecError, PermanentError, StorageError, TableError, TrikkError, UsageError
 from trikk.core.values import JSON, encode
 from trikk.runs.context import current_step
 from trikk.steps.databases.database_url import resolve
@@ -154,43 +155,81 @@ def _digest(lazy: pl.LazyFrame) -> str:
     return digest_parts(batch.write_ipc_stream(None).getvalue() for batch in batches(lazy))
 
 
+class _Overtaken(StorageError):
+    """Another write has made the table, or entered the identity, at the same time."""
+
+
+@contextmanager
+def _unless_there(target: Target, is_there: Callable[[], object]) -> Iterator[None]:
+    """Do what another may do at the same time; `_Overtaken` if it fails and is there then.
+
+    What is there is asked, not what the error says: databases refuse the later one in words and classes of their
+    own, some at once and some at its commit.
+    """
+    try:
+        yield
+    except TrikkError:
+        raise
+    except Exception:
+        is_overtaken = False
+        with suppress(Exception):  # of a connection that is gone the first error says more
+            target.rollback()
+            is_overtaken = bool(is_there())
+        if not is_overtaken:
+            raise
+        raise _Overtaken("another write did the same at the same time", next="try again") from None
+
+
 def _written(target: Target, rows: pl.LazyFrame, write: SqlWrite, name: str, digest: str) -> tuple[int, bool]:
     """Write the rows in one transaction, or find that they are there; returns how many, and whether they were."""
-    writes = target.name(*write.table[:-1], WRITES)
-    _make_writes(target, write, writes)
-    target.begin()
+    writes = _make_writes(target, write)
+    try:
+        return _transaction(target, rows, write, writes, name, digest)
+    except _Overtaken:  # once more, which finds what the other has put there
+        return _transaction(target, rows, write, writes, name, digest)
+
+
+def _transaction(
+    target: Target, rows: pl.LazyFrame, write: SqlWrite, writes: str, name: str, digest: str
+) -> tuple[int, bool]:
     label = ".".join(write.table)
-    entry = {"identity": name, "target": label, "digest": digest, "written": datetime.now(UTC).isoformat()}
-    if not target.claim(writes, entry):
-        [earlier] = target.rows(f'SELECT "digest", "rows" FROM {writes} WHERE "identity" = {target.mark}', [name])
-        if earlier[0] != digest:
-            raise PermanentError(
-                f"other rows were written as {name} before, or in another way",
-                where=label,
-                next="they stay; start a new run to write the present rows",
-            )
-        return int(earlier[1]), True
-    _make_table(target, rows, write)
-    count = _MODES[write.mode](target, rows, write)
-    target.execute(f'UPDATE {writes} SET "rows" = {target.mark} WHERE "identity" = {target.mark}', [count, name])
-    target.commit()
+    with _unless_there(target, lambda: _entered(target, writes, name)):
+        target.begin()
+        entry = {"identity": name, "target": label, "digest": digest, "written": datetime.now(UTC).isoformat()}
+        if not target.claim(writes, entry):
+            [earlier] = _entered(target, writes, name)
+            if earlier[0] != digest:
+                raise PermanentError(
+                    f"other rows were written as {name} before, or in another way",
+                    where=label,
+                    next="they stay; start a new run to write the present rows",
+                )
+            return int(earlier[1]), True
+        _make_table(target, rows, write)
+        count = _MODES[write.mode](target, rows, write)
+        target.execute(
+            f'UPDATE {writes} SET "rows" = {target.mark} WHERE "identity" = {target.mark}', [count, name]
+        )
+        target.commit()
     return count, False
 
 
-def _make_writes(target: Target, write: SqlWrite, writes: str) -> None:
-    """Make the table of identities where there is none, in a transaction of its own: two may do so at once."""
-    place = (*write.table[:-1], WRITES)
-    if target.columns(place):
-        return
-    text = "VARCHAR(2000)"
-    try:
-        target.execute(
-            f'CREATE TABLE IF NOT EXISTS {writes} ("identity" {text} PRIMARY KEY, "target" {text} NOT NULL,'
-            f' "digest" {text} NOT NULL, "rows" BIGINT, "written" {text} NOT NULL)'  # Redshift reserves the first
-        )
-    except Exception:
-        if not target.columns(place):
-            raise
+def _entered(target: Target, writes: str, name: str) -> list[tuple[Any, ...]]:
+    """Digest and number of rows of the write of an identity; empty if there is none."""
+    return target.rows(f'SELECT "digest", "rows" FROM {writes} WHERE "identity" = {target.mark}', [name])
+
+
+def _make_writes(target: Target, write: SqlWrite) -> str:
+    """Make the table of identities where there is none, in a transaction of its own; returns its name."""
+    place, text = (*write.table[:-1], WRITES), "VARCHAR(2000)"
+    writes = target.name(*place)
+    if not target.columns(place):
+        with suppress(_Overtaken), _unless_there(target, lambda: target.columns(place)):
+            target.execute(  # in quotes, since Redshift reserves the first
+                f'CREATE TABLE IF NOT EXISTS {writes} ("identity" {text} PRIMARY KEY, "target" {text} NOT NULL,'
+                f' "digest" {text} NOT NULL, "rows" BIGINT, "written" {text} NOT NULL)'
+            )
+    return writes
 
 
 def _make_table(target: Target, rows: pl.LazyFrame, write: SqlWrite) -> None:
@@ -204,7 +243,8 @@ def _make_table(target: Target, rows: pl.LazyFrame, write: SqlWrite) -> None:
     parts = _declared(target, schema)
     if write.key and target.tells_keys:
         parts.append(f"PRIMARY KEY ({', '.join(target.name(target.column(name)) for name in write.key)})")
-    target.execute(f"CREATE TABLE {target.name(*write.table)} ({', '.join(parts)})")
+    with _unless_there(target, lambda: target.columns(write.table)):
+        target.execute(f"CREATE TABLE {target.name(*write.table)} ({', '.join(parts)})")
 
 
 def _declared(target: Target, schema: pl.Schema) -> list[str]:

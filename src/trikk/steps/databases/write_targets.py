@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote
@@ -35,7 +36,6 @@ _STANDARD = {
     Kind.MOMENT: "TIMESTAMP WITH TIME ZONE",
     Kind.LOCAL: "TIMESTAMP",
 }
-_REDSHIFT = {kind: text for kind, text in _STANDARD.items() if kind != Kind.BYTES} | {Kind.TEXT: "VARCHAR(65535)"}
 
 
 class Target:
@@ -85,6 +85,11 @@ class Target:
     def commit(self) -> None:
         """Make everything since `begin` there at once."""
         self.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Give up everything since `begin`."""
+        with suppress(Exception):  # some have given it up by themselves, and say that there is nothing
+            self.execute("ROLLBACK")
 
     def execute(self, statement: str, values: Sequence[object] = ()) -> int:
         """Execute one statement; returns how many rows it has changed."""
@@ -171,12 +176,7 @@ class Postgres(Target):
     def failure(self, error: Exception) -> Exception | None:
         import psycopg
 
-        # Two that make one table at once: the later one finds it at another attempt.
-        # It may stumble over the table, its row type or an index of the catalog.
-        made_meanwhile = isinstance(error, psycopg.errors.DuplicateTable | psycopg.errors.DuplicateObject) or (
-            isinstance(error, psycopg.errors.UniqueViolation) and error.diag.schema_name == "pg_catalog"
-        )
-        if made_meanwhile or isinstance(error, psycopg.OperationalError):
+        if isinstance(error, psycopg.OperationalError):
             return self._lost(error)
         return self._refused(error) if isinstance(error, psycopg.Error | UnicodeError) else None
 
@@ -292,9 +292,6 @@ class Duckdb(Target):
         import duckdb
 
         if isinstance(error, duckdb.IOException | duckdb.TransactionException):
-            return self._lost(error)
-        # It does not wait for who enters the same write at the same time, but refuses the later one at its end.
-        if isinstance(error, duckdb.ConstraintException) and 'key "identity: ' in str(error):
             return self._lost(error)
         return self._refused(error) if isinstance(error, duckdb.Error) else None
 
