@@ -114,18 +114,34 @@ def test_a_cold_object_is_touched_deleted_and_added_like_any_other(store: LocalS
 
 
 @pytest.mark.parametrize("damage", [slice(0, 100), slice(0, 0), slice(5, None)])
-def test_a_damaged_cold_object_is_never_given_back(store: LocalStore, damage: slice) -> None:
+def test_a_damaged_cold_object_is_never_given_back(store: LocalStore, damage: slice, tmp_path: Path) -> None:
     digest, path = kept(store)
     compress(store, before=week_ago())
     squeezed = path.with_name(path.name + cold.SUFFIX)
     data = squeezed.read_bytes()
     squeezed.chmod(0o644)
     squeezed.write_bytes(data[damage])
-    for look in (store.check, store.fetch):
+    for look in (store.check, store.fetch, lambda digest: store.export(digest, tmp_path / "exported")):
         with pytest.raises(ArtifactCorrupt, match="damaged"):
             look(digest)
     kept(store)
     assert store.fetch(digest).read_bytes() == COUNTS
+
+
+def test_an_object_that_is_put_back_while_it_is_exported_is_exported(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest, _ = kept(store)
+    compress(store, before=week_ago())
+    unpack = cold.unpack
+
+    def fetched_first(path: Path, target: Path, digest: str) -> None:
+        store.fetch(digest)
+        unpack(path, target, digest)
+
+    monkeypatch.setattr(cold, "unpack", fetched_first)
+    store.export(digest, tmp_path / "exported")
+    assert (tmp_path / "exported").read_bytes() == COUNTS
 
 
 def test_an_object_fetched_while_it_is_compressed_stays(

@@ -76,10 +76,13 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("data", [b"", b"a", b"some bytes" * 1000], ids=["empty", "one byte", "some"])
-def test_what_is_added_is_fetched(place: Place, data: bytes) -> None:
+def test_what_is_added_is_fetched_and_exported(place: Place, data: bytes, tmp_path: Path) -> None:
     digest = place.put(data)
     assert place.store.contains(digest)
     assert place.store.fetch(digest).read_bytes() == data
+    place.store.check(digest)
+    place.store.export(digest, tmp_path / "exported")
+    assert (tmp_path / "exported").read_bytes() == data
 
 
 def test_a_large_object_is_fetched_whole(place: Place) -> None:
@@ -94,21 +97,29 @@ def test_a_fetched_file_is_read_only(place: Place) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o444
 
 
-def test_an_object_that_is_not_there_is_missing(place: Place) -> None:
+def ways(place: Place, folder: Path) -> list[Callable[[str], object]]:
+    """Whatever reads an object's bytes."""
+    store = place.store
+    return [store.fetch, store.check, lambda digest: store.export(digest, folder / f"exported {digest}")]
+
+
+def test_an_object_that_is_not_there_is_missing(place: Place, tmp_path: Path) -> None:
     digest = digest_bytes(b"never added")
     assert not place.store.contains(digest)
-    with pytest.raises(ArtifactMissing) as caught:
-        place.store.fetch(digest)
-    assert caught.value.next
+    for way in ways(place, tmp_path):
+        with pytest.raises(ArtifactMissing) as caught:
+            way(digest)
+        assert caught.value.next
 
 
 @pytest.mark.parametrize("damage", [b"some bytex", b"some byte", b"", b"some bytes "])
-def test_damaged_bytes_are_never_given_back(place: Place, damage: bytes) -> None:
+def test_damaged_bytes_are_never_given_back(place: Place, damage: bytes, tmp_path: Path) -> None:
     digest = place.put(b"some bytes")
     place.corrupt(digest, damage)
-    with pytest.raises(ArtifactCorrupt) as caught:
-        place.store.fetch(digest)
-    assert caught.value.next
+    for way in ways(place, tmp_path):
+        with pytest.raises(ArtifactCorrupt) as caught:
+            way(digest)
+        assert caught.value.next
 
 
 def test_a_file_damaged_after_a_first_fetch_is_found_or_mended(place: Place) -> None:

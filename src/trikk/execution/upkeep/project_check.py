@@ -19,7 +19,6 @@ from trikk.execution.project import Project
 from trikk.execution.upkeep.cleanup import Needed, needs_of_models, needs_of_run
 from trikk.runs.journals.journal import RunRow
 from trikk.runs.states import OVER, RunStatus
-from trikk.storage.stores.local import LocalStore
 from trikk.storage.tables.delta_log import RESTORE
 
 _WIDTH = 5
@@ -215,12 +214,11 @@ def _writer(project: Project, table: str, version: int) -> str | None:
 def _artifacts(project: Project) -> Iterator[Finding]:
     count, size = 0, 0
     bad: list[Finding] = []
-    # Where they are: to look at one does not make it wanted, nor take the room that it needs uncompressed.
-    look = project.store.check if isinstance(project.store, LocalStore) else project.store.fetch
     for stored in project.store.list():
         count, size = count + 1, size + stored.size
         try:
-            look(stored.digest)
+            # Where it is: to look at one does not make it wanted, nor take the room that it needs here.
+            project.store.check(stored.digest)
         except ArtifactMissing:
             continue  # clean-up has removed it since; what is needed and missing is named with the runs
         except StorageError as damage:

@@ -114,15 +114,22 @@ def is_whole(path: Path, digest: str) -> bool:
     return True
 
 
-def unpack(path: Path, target: Path) -> None:
+def unpack(path: Path, target: Path, digest: str) -> None:
     """Write what a compressed file of an object gives into a file; the object stays as it is.
 
     Raises:
-        FileNotFoundError: if there is no compressed file.
-        zlib.error: if it is damaged.
+        FileNotFoundError: if there is no compressed file; no target is made then.
+        ArtifactCorrupt: if it is damaged; what is not seen here is another digest of the target.
     """
-    with target.open("wb") as file:
-        file.writelines(_unpacked(path.with_name(path.name + SUFFIX)))
+    squeezed = path.with_name(path.name + SUFFIX)
+    pieces = _unpacked(squeezed)
+    try:
+        first = next(pieces)
+        with target.open("wb") as file:
+            file.write(first)
+            file.writelines(pieces)
+    except zlib.error as error:
+        raise _damaged(digest, squeezed, str(error)) from error
 
 
 def thaw(path: Path, digest: str, folder: Path) -> None:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import re
 import shutil
 import time
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from trikk.core.digests import digest_file, is_digest
@@ -99,11 +99,14 @@ class LocalStore:
     def export(self, digest: str, path: Path) -> None:
         """Write the object's bytes into a new file (see `Store.export`)."""
         own = Path(self._path(digest))
+        unpack = functools.partial(cold.unpack, digest=digest)
+        # As it is, compressed, or by now put back.
+        ways: tuple[Callable[[Path, Path], object], ...] = (shutil.copyfile, unpack, shutil.copyfile)
         try:
-            shutil.copyfile(own, path)
-        except FileNotFoundError:
-            with contextlib.suppress(FileNotFoundError, zlib.error):  # what is cut short has another digest
-                cold.unpack(own, path)
+            for copy in ways:
+                with contextlib.suppress(FileNotFoundError):
+                    copy(own, path)
+                    break
         except OSError as error:
             raise storage_error(error, str(path.parent)) from error
         verified(path, digest, str(own))
