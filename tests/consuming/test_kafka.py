@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import polars as pl
 import pytest
@@ -18,7 +19,9 @@ from tests.servers.kafka import Kafka
 
 from trikk import PermanentError, Table, kafka, pipeline, publish, step
 from trikk.consuming import topic_reading
+from trikk.consuming.avro_messages import AvroReader
 from trikk.core.errors import DefinitionError
+from trikk.publishing.broker_address import resolve
 from trikk.storage.tables.versioned_tables import Tables
 from trikk.testing import run_inline
 
@@ -134,6 +137,12 @@ def test_messages_that_are_gone_are_not_skipped_without_a_word(kafka: Kafka, tmp
     assert run.output("kafka")[2]["skipped"] == 3
     assert tables.scan("readings").collect()["id"].to_list() == [0, 1, 5, 6, 7, 8, 9]
 
+    def at_first(sources: Sequence[str]) -> dict[str, int | None]:
+        return dict.fromkeys(sources, 0)
+
+    reading = topic_reading.read_topic(resolve(address), at_first, limit=9, skip_gaps=True, patience=30)
+    assert (reading.skipped, len(reading.messages)) == (5, 5)
+
 
 def test_memory_is_bounded_by_bytes_and_the_rest_is_left(
     kafka: Kafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -176,6 +185,14 @@ def test_avro_is_read_by_the_schema_that_was_written_down(kafka: Kafka, tmp_path
     assert run.output("kafka")[2]["set_aside"] == 3
     reasons = set(tables.scan("readings_set_aside").collect()["reason"])
     assert reasons == {"expected `int`, got `str`, at `id`", "it names no schema: give schema="}
+
+
+def test_schemas_of_avro_are_looked_up_once_however_many_messages_name_unknown_ones() -> None:
+    ledger = MagicMock()
+    ledger.entries.return_value = []
+    answers = AvroReader(None, ledger, "topic").records([b"\x02"] * 3, ["aa", "bb", "aa"])
+    assert answers == [f"its schema {name} is not written down here" for name in ("aa", "bb", "aa")]
+    ledger.entries.assert_called_once_with("stream/topic")
 
 
 def test_a_plain_call_reads_the_whole_topic_or_says_what_does_not_fit(kafka: Kafka) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import MissingExtra, UsageError
@@ -71,12 +72,20 @@ class AvroReader:
     def _schema(self, name: str) -> Any:
         if not name:
             return self._given
-        if name not in self._known and self._ledger is not None:
-            for entry in self._ledger.entries(f"stream/{self._label}"):
-                written: Any = entry.body
-                if entry.identity and written.get("content_type") == "avro/binary":
-                    self._known.setdefault(entry.identity[: len(name)], self._parse(written["schema"]))
-        return self._known.get(name, self._given)
+        if name not in self._known:
+            schema = next((text for identity, text in self._written if identity.startswith(name)), None)
+            self._known[name] = self._given if schema is None else self._parse(schema)
+        return self._known[name]
+
+    @cached_property
+    def _written(self) -> list[tuple[str, Any]]:
+        """The schemas that are written down, by digest: read once, however many messages name unknown ones."""
+        written: list[tuple[str, Any]] = []
+        for entry in () if self._ledger is None else self._ledger.entries(f"stream/{self._label}"):
+            body: Any = entry.body
+            if entry.identity and body.get("content_type") == "avro/binary":
+                written.append((entry.identity, body["schema"]))
+        return written
 
 
 def schema_name(headers: Sequence[tuple[str, bytes | None]] | None) -> str:

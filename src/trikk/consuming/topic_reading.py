@@ -114,8 +114,9 @@ class _Reader:
         for partition, source in sources.items():
             place = TopicPartition(topic, partition)
             low, high = self._consumer.get_watermark_offsets(place, timeout=self._patience, cached=False)
-            begin = self._begin(source, positions[source], low, high, skip_gaps=skip_gaps)
-            reading.skipped += max(0, begin - (positions[source] or begin))
+            position = positions[source]
+            begin = self._begin(source, position, low, high, skip_gaps=skip_gaps)
+            reading.skipped += 0 if position is None else max(0, begin - position)
             self._next[partition], self._ends[partition] = begin, high
             if begin < high:
                 self._open.add(partition)
