@@ -15,8 +15,10 @@ from tests.servers.mail_server import MailServer
 
 from trikk.core.errors import DefinitionError, PermanentError, ProjectError
 from trikk.core.settings import load_settings
+from trikk.mailing.topics import links
 from trikk.mailing.topics.subscriptions import subscribe, unsubscribe
 from trikk.reports.report_config import report_settings
+from trikk.reports.sending import send_pages
 from trikk.reports.sending.deliveries import Delivery
 from trikk.reports.sending.send_pages import deliver, send_outstanding
 from trikk.runs.context import StepContext
@@ -122,13 +124,23 @@ def test_each_page_comes_once_to_its_own_people(place: Place, server: MailServer
     assert b"south" not in mail.as_bytes()
 
 
-def test_who_subscribes_to_a_report_s_topic_gets_a_mail_of_their_own(place: Place, server: MailServer) -> None:
+def test_who_subscribes_to_a_report_s_topic_gets_a_mail_of_their_own(
+    place: Place, server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed: list[str] = []
+
+    def leaving(*arguments: Any) -> links.Leaving:
+        signed.append(arguments[-1])
+        return links.leaving(*arguments)
+
+    monkeypatch.setattr(send_pages, "leaving", leaving)
     place.write(at(server))
     for topic, address in (("report/monthly", "ana@city.example"), ("report/monthly/acme", "boss@acme.example")):
         subscribe(place.ledger, topic, address, by="x", agreed=True, at=0.0)
     subscribe(place.ledger, "report/monthly", "team@city.example", by="x", agreed=True, at=0.0)  # is named, too
     place.send(everybody=True)
     place.send(everybody=True)
+    assert signed == ["ana@city.example", "boss@acme.example"]  # not again for those who have it
     people = ["team@city.example"], ["ana@city.example"], ["ops@acme.example"], ["boss@acme.example"]
     assert [to for to, _ in server.mails] == [*people]
     mails = [mail for _, mail in server.mails]

@@ -236,6 +236,15 @@ def project_zone(folder: Path) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
+def settings_of_run(root: Path) -> Settings:
+    """The settings that a step's code goes by: those of trikk.toml, or what holds where there is none.
+
+    Raises:
+        ProjectError: as `load_settings`.
+    """
+    return load_settings(root, stored=True) if (root / FILE).is_file() else Settings(root=root, name=root.name)
+
+
 def load_settings(root: Path, *, stored: bool = False) -> Settings:
     """Read and check a project's trikk.toml.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from trikk.core.errors import PermanentError, UsageError
-from trikk.core.settings import FILE, Settings, load_settings
+from trikk.core.settings import settings_of_run
 from trikk.core.text import counted
 from trikk.core.values import JSON
 from trikk.mailing.letter_message import compose
@@ -55,7 +55,7 @@ def send_mail(content: Any, to: list[str], subject: str | None, text: str | None
     context = step_context("sending a mail")
     if context.dry:
         raise PermanentError("a replay sends no mail", next="take the result of the first run")
-    settings = _settings(context)
+    settings = settings_of_run(context.root)
     recipients = Recipients.of(context.journal, check_to(to))
     at = context.time()
     if recipients:
@@ -88,11 +88,6 @@ def _is_many(content: Any) -> bool:
     return isinstance(content, list | tuple) and not all(
         isinstance(one, str | int | float | dict) for one in content
     )
-
-
-def _settings(context: StepContext) -> Settings:
-    root = context.root
-    return load_settings(root, stored=True) if (root / FILE).is_file() else Settings(root=root, name=root.name)
 
 
 def _sentence(letter: Letter) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from trikk.core.digests import digest_file, digest_json
 from trikk.core.errors import PermanentError, StorageError
-from trikk.core.settings import FILE, Settings, load_settings
+from trikk.core.settings import Settings, settings_of_run
 from trikk.core.values import JSON
 from trikk.mailing.letter_message import personal
 from trikk.mailing.mail_addresses import ALL
@@ -51,7 +51,7 @@ def deliver(
     """
     if context.dry:
         raise PermanentError("a replay sends no mail")
-    settings = _settings(context.root)
+    settings = settings_of_run(context.root)
     chosen = report_settings(settings)
     subjects = []
     for data, folder in zip(contents, folders, strict=True):
@@ -86,13 +86,13 @@ def subscribers(spec: ReportSpec | None, settings: ReportSettings, customer: str
     if spec is None:
         return []
     # By now, not when it was queued: whoever has unsubscribed since gets nothing.
-    own = spec.recipients.get(customer, ())
-    named = (*own, *settings.subscribers(spec.name, customer))
-    return list(dict.fromkeys([*named, *of_topic(ledger, topic_of(spec.name, customer))]))
+    by_topic = of_topic(ledger, topic_of(spec.name, customer))
+    return list(dict.fromkeys([*_named(spec, settings, customer), *by_topic]))
 
 
-def _settings(root: Path) -> Settings:
-    return load_settings(root, stored=True) if (root / FILE).is_file() else Settings(root=root, name=root.name)
+def _named(spec: ReportSpec, settings: ReportSettings, customer: str) -> list[str]:
+    """Those whom code and settings name."""
+    return [*spec.recipients.get(customer, ()), *settings.subscribers(spec.name, customer)]
 
 
 def _queue(context: StepContext, subject: str, folder: Path, recipients: list[str]) -> None:
@@ -159,11 +159,14 @@ def send_outstanding(
             delivery = Delivery.fold(subject, ledger.entries(subject))
             spec = reports.get(delivery.report)
             today = subscribers(spec, chosen, delivery.customer, ledger)
-            by_topic = {} if spec is None else _by_topic(spec, chosen, delivery, settings, state_dir, ledger)
             left = delivery.outstanding if anew is None or subject in anew else delivery.waiting
             people = left(mail_post.kind, today)
+            mails = []
+            if spec is not None and people:
+                topic, named = topic_of(spec.name, delivery.customer), _named(spec, chosen, delivery.customer)
+                own = {one: leaving(settings, state_dir, topic, one) for one in people if one not in named}
+                mails = [_Mail(subject, delivery, people, mail_post.kind, own)]
             # Each is claimed when its turn has come: a process that is killed leaves one attempt without an end.
-            mails = [_Mail(subject, delivery, people, mail_post.kind, by_topic)] if people else []
             if hand_over(ledger, mails, send, BACK_OFF, now=at, is_patient=patient):
                 deliveries.append(delivery)
     return deliveries
@@ -177,7 +180,7 @@ class _Mail:
     delivery: Delivery
     people: Sequence[str]
     post: str
-    # of those who subscribe to the topic, how each gets no more of it: they get a mail of their own
+    # of those who subscribe to the topic alone, how each gets no more of it: they get a mail of their own
     leaving: Mapping[str, Leaving]
     lost: str = ""
 
@@ -235,15 +238,6 @@ def _given(mail: _Mail, message: bytes, mail_post: Post) -> Outcome:
             own = personal(message, identity, mail.leaving[one])
             outcome.add(mail_post.give(own, [one], f"{digest_json([one])[:8]}-{mail.name}"))
     return outcome
-
-
-def _by_topic(
-    spec: ReportSpec, chosen: ReportSettings, delivery: Delivery, settings: Settings, state: Path, ledger: Ledger
-) -> dict[str, Leaving]:
-    """Those who get a page as subscribers of its topic alone, and how each gets no more of it."""
-    customer, topic = delivery.customer, topic_of(spec.name, delivery.customer)
-    named = {*spec.recipients.get(customer, ()), *chosen.subscribers(spec.name, customer)}
-    return {one: leaving(settings, state, topic, one) for one in of_topic(ledger, topic) if one not in named}
 
 
 def _sentence(one: dict[str, Any]) -> str:
