@@ -96,8 +96,7 @@ class Rewriting:
         import polars as pl
 
         keys = rows.lazy().select(key)
-        near = self._files.filter(_may_hold(self._files, rows, key))
-        held_keys = self._scan(near).select(*key, _PATH).join(keys, on=key, how="semi").collect()
+        held_keys = self.rows_near(rows, key).select(*key, _PATH).join(keys, on=key, how="semi").collect()
         check_unique(held_keys.select(key), key, f"table {self._place.name}")
         touched = self._files.filter(self._located(self._files).is_in(held_keys[_PATH].unique().implode()))
         replaced = [self._schema.to_frame()]
@@ -118,9 +117,9 @@ class Rewriting:
         rows = completed(rows.lazy(), old.lazy(), key).collect()
         return rows, old.height
 
-    def keys_near(self, rows: pl.DataFrame, key: tuple[str, ...]) -> pl.LazyFrame:
-        """The table's keys, but for those of files that hold none of the rows' by the ranges in the log."""
-        return self._scan(self._files.filter(_may_hold(self._files, rows, key))).select(key)
+    def rows_near(self, rows: pl.DataFrame, key: tuple[str, ...]) -> pl.LazyFrame:
+        """The table's rows, but for those of files that hold none of the rows' keys by the ranges in the log."""
+        return self._scan(self._files.filter(_may_hold(self._files, rows, key)))
 
     def put_together(self) -> None:
         """Write the small files at the table's end anew as one, if there are many."""

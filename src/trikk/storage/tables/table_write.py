@@ -235,8 +235,8 @@ def prepared(place: Place, table: DeltaTable | None, write: Write) -> pl.DataFra
         return rows
     check_columns(schema, write.key, subject="the table", where=where)
     if write.mode == "append":
-        keys = Rewriting(place, table).keys_near(rows, write.key) if is_plain(table) else pl.scan_delta(table)
-        return rows.lazy().join(keys.select(write.key), on=write.key, how="anti", maintain_order="left").collect()
+        known = Rewriting(place, table).rows_near(rows, write.key) if is_plain(table) else pl.scan_delta(table)
+        return rows.lazy().join(known.select(write.key), on=write.key, how="anti", maintain_order="left").collect()
     return rows
 
 
