@@ -91,7 +91,7 @@ let finder = null;
 function openFinder() {
   if (!finder) {
     finder = dialogOf("finder", "Find anything");
-    const input = Object.assign(document.createElement("input"), {type: "search", placeholder: "A piece of a name or id", maxLength: 200});
+    const input = Object.assign(document.createElement("input"), {type: "text", placeholder: "A piece of a name or id", maxLength: 200});
     input.setAttribute("aria-label", "Find anything");
     const list = document.createElement("ol");
     finder.append(input, list);
