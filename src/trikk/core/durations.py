@@ -75,7 +75,10 @@ def show_seconds(value: float) -> str:
 
 def lasting(value: float) -> str:
     """A duration for people: as of `show_seconds`, but days where there are two of them or more: "5 days"."""
-    return show_seconds(value) if value < 2 * _UNITS["d"] else f"{value / _UNITS['d']:.3g} days"
+    days = value / _UNITS["d"]
+    if days < 2:
+        return show_seconds(value)
+    return f"{days:.3g} days" if days < 100 else f"{days:,.0f} days"
 
 
 def exactly(value: float) -> str:

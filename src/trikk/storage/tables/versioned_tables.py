@@ -304,6 +304,19 @@ class Tables:
         top = Path(self._place(name).location)
         return [table_sums.damage(top, path) for path in table_sums.damaged(top, sorted(used))]
 
+    def written(self, name: str) -> float:
+        """When the newest version of a table was made, in seconds since 1970, by its log's last entry alone.
+
+        Raises:
+            UnknownName: if there is no such table.
+            TableError: if its log is damaged.
+        """
+        version = self.version(name)
+        if version is None:
+            raise UnknownName("table", name, self.names())
+        actions = self._files.commit(name, version)
+        return float(next((a["commitInfo"].get("timestamp", 0) for a in actions if "commitInfo" in a), 0)) / 1000
+
     def wrote(self, name: str, version: int) -> str | None:
         """The run whose write made a version, None if it was no run.
 
