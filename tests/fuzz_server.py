@@ -23,7 +23,7 @@ from trikk.storage.artifact import Artifact
 
 MORE = """
 
-from trikk import approval
+from trikk import Model, ModelVersion, approval
 from trikk.triggers import Cron, Interval
 
 
@@ -35,6 +35,16 @@ def publish(n: int) -> int:
 @step
 def count(totals: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame({"rows": [totals.height]})
+
+
+@step
+def judge(model: ModelVersion) -> int:
+    return model.version
+
+
+@pipeline
+def judging():
+    judge(Model("people@champion"))
 
 
 @pipeline

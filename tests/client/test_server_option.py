@@ -133,12 +133,18 @@ LOOKS = [
     ("incidents",),
     ("incidents", "--all"),
     ("incidents", "{incident}"),
+    ("models",),
+    ("models", "list", "--environment", "staging"),
+    ("models", "people"),
+    ("models", "people:1"),
+    ("models", "people@champion"),
+    ("models", "people", "--at", "1970-01-01"),
     ("models", "compare", "people", "1", "2"),
     ("backfills",),
     ("backfills", "last"),
 ]
 DOCUMENTS = [
-    ("models",), ("models", "people"), ("monitor",), ("monitor", "people"), ("monitor", "people", "--last", "1"),
+    ("monitor",), ("monitor", "people"), ("monitor", "people", "--last", "1"),
     ("monitor", "people", "--window", "2020-03-02", "--worst", "3"),
 ]  # fmt: skip
 

@@ -336,13 +336,36 @@ class Client:
         """Runs that were locked to a table, the newest first."""
         return self._pages(Reader, f"/tables/{_name(table)}/readers", "readers")
 
-    def models(self) -> Iterator[of_project.ModelDocument]:
-        """Registered models by name, with the aliases of the server's environment."""
-        return self._pages(of_project.ModelDocument, "/models", "models")
+    def models(self, environment: str | None = None) -> Iterator[of_project.ModelDocument]:
+        """Registered models by name, with the aliases of an environment, the server's if not given."""
+        return self._pages(of_project.ModelDocument, "/models", "models", {"environment": environment})
 
-    def model(self, name: str) -> of_project.ModelDetailsDocument:
+    def model(self, name: str, environment: str | None = None) -> of_project.ModelDetailsDocument:
         """One model with its versions and moves."""
-        return self._get(of_project.ModelDetailsDocument, f"/models/{_name(name)}")
+        return self._get(of_project.ModelDetailsDocument, f"/models/{_name(name)}", {"environment": environment})
+
+    def version(
+        self, model: str, version: str | int, environment: str | None = None
+    ) -> of_project.VersionDocument:
+        """One version of a model, by its number or an alias."""
+        path = f"/models/{_name(model)}/versions/{_name(str(version))}"
+        return self._get(of_project.VersionDocument, path, {"environment": environment})
+
+    def holders(
+        self, model: str, at: str, alias: str | None = None, environment: str | None = None
+    ) -> of_project.HoldersDocument:
+        """Which version held an alias, or each, at a time or at the end of a day (ISO)."""
+        query: _Query = {"at": at, "alias": alias, "environment": environment}
+        return self._get(of_project.HoldersDocument, f"/models/{_name(model)}/holders", query)
+
+    def uses(self, model: str, environment: str | None = None) -> of_project.UsesDocument:
+        """Which steps of the server's code use a model, and which version that is now."""
+        path = f"/models/{_name(model)}/uses"
+        return self._get(of_project.UsesDocument, path, {"environment": environment})
+
+    def users(self, model: str) -> Iterator[Reader]:
+        """Runs that were locked to a version of a model, the newest first."""
+        return self._pages(Reader, f"/models/{_name(model)}/users", "readers")
 
     def compare_versions(
         self, model: str, versions: Sequence[str | int], environment: str | None = None
@@ -353,10 +376,16 @@ class Client:
         return self._get(of_project.VersionsDocument, path, {"versions": named, "environment": environment})
 
     def promote(
-        self, model: str, version: str | int, alias: str, why: str = "", environment: str | None = None
+        self,
+        model: str,
+        version: str | int,
+        alias: str,
+        why: str = "",
+        environment: str | None = None,
+        at: str | None = None,
     ) -> of_project.MovedDocument:
-        """Move an alias to a version; if that needs approval, ask for it."""
-        body = {"version": str(version), "alias": alias, "why": why, "environment": environment}
+        """Move an alias to a version, counting from `at` (ISO) if not from now; or ask for approval of it."""
+        body = {"version": str(version), "alias": alias, "why": why, "environment": environment, "at": at}
         return self._post(of_project.MovedDocument, f"/models/{_name(model)}/promote", body)
 
     def roll_back(
@@ -372,6 +401,13 @@ class Client:
         """Let a move of an alias happen that waits for approval."""
         body = {"alias": alias, "why": why, "environment": environment}
         return self._post(of_project.MovedDocument, f"/models/{_name(model)}/approve", body)
+
+    def require_approval(
+        self, model: str, alias: str, *, required: bool = True, why: str = "", environment: str | None = None
+    ) -> of_project.GuardedDocument:
+        """Have moves of an alias wait for approval, or wait no more."""
+        body = {"alias": alias, "required": required, "why": why, "environment": environment}
+        return self._post(of_project.GuardedDocument, f"/models/{_name(model)}/require-approval", body)
 
     # --- what is watched ---
 

@@ -32,6 +32,21 @@ def moment_of(local: datetime, zone: tzinfo) -> datetime:
     return (local if local.tzinfo else local.replace(tzinfo=zone, fold=0)).astimezone(UTC)
 
 
+def moment_named(text: str, zone: tzinfo, *, day_ends: bool = False) -> datetime:
+    """The moment, in UTC, of an ISO time as a person wrote it, by a clock; of a day, its beginning or its end.
+
+    Raises:
+        UsageError: if it is none.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+        if day_ends and len(text) <= len("2020-03-03"):
+            moment += timedelta(days=1, microseconds=-1)
+        return moment_of(moment, zone)
+    except (ValueError, OverflowError):
+        raise UsageError(f"{text[:60]!r} is not a time", next="write 2020-03-03, or 2020-03-03T12:30") from None
+
+
 def local_text(at: float, zone: str) -> str:
     """A moment (seconds since 1970) as people of a place read it: "2020-03-22 23:59 NZDT"."""
     return f"{datetime.fromtimestamp(at, ZoneInfo(zone)):%Y-%m-%d %H:%M %Z}"

@@ -213,3 +213,10 @@ def model_document(state: ModelState, environment: str) -> dict[str, Any]:
         "moves": [move.to_json() for move in state.moves],
         "approval": [{"environment": where, "alias": alias} for where, alias in sorted(state.guarded)],
     }
+
+
+def holders_document(state: ModelState, environment: str, at: float, alias: str | None = None) -> dict[str, Any]:
+    """Which version held each alias of an environment, or one of them, at a time (seconds since 1970)."""
+    known = sorted({move.alias for move in state.moves if move.environment == environment})
+    holders = {name: state.holder_number(name, environment, at) for name in ([alias] if alias else known)}
+    return {"name": state.name, "environment": environment, "at": at, "aliases": holders}

@@ -144,6 +144,32 @@ def test_models_move_and_incidents_are_resolved(server: RunningServer, folder: F
     assert server.post(f"/incidents/{incident['id']}/resolve", {"why": "again"}, 409)["next"]
 
 
+def test_a_model_tells_who_held_an_alias_when_and_who_uses_it(server: RunningServer, folder: Folder) -> None:
+    at = {"at": "1970-01-01T00:00:01.5+00:00"}  # between the two moves
+    assert server.get("/models/people/holders", **at)["aliases"] == {"champion": 1}
+    assert server.get("/models/people/holders", at="1970-01-01", alias="champion")["aliases"] == {"champion": 2}
+    assert server.get("/models/people/holders", at="1970-01-01", environment="staging")["aliases"] == {}
+    assert server.get("/models/people/holders", 422, at="the day before")["next"]
+    assert server.get("/models/people/versions/champion") == folder.good("models", "people@champion")
+    assert server.get("/models/people/versions/9", 404)["next"]
+    run = server.run("judging")
+    number = run["lock"]["models"]["people@champion"]["version"]
+    use = {"pipeline": "judging", "step": "judge", "reference": "people@champion", "version": number}
+    assert server.get("/models/people/uses")["uses"] == [use]
+    assert server.get("/models/people/uses", environment="staging")["uses"] == [{**use, "version": None}]
+    users = server.get("/models/people/users", limit=1)["readers"]
+    assert [(user["run"], user["version"]) for user in users] == [(run["id"], number)]
+    guarded = server.post("/models/people/require-approval", {"alias": "champion", "environment": "staging"})
+    assert guarded["required"]
+    asked = {"alias": "champion", "version": "1", "environment": "staging"}
+    assert server.post("/models/people/promote", asked)["move"]["state"] == "requested"
+    assert server.get("/models", environment="staging")["models"][0]["pending"][0]["version"] == 1
+    told = {"alias": "shadow", "version": "1", "at": "2020-03-01", "why": "as it was then"}
+    moved = server.post("/models/people/promote", told)["move"]
+    assert (moved["at"], moved["recorded"] > moved["at"]) == (1583020800.0, True)
+    assert server.get("/models/people/holders", at="2020-03-03")["aliases"]["shadow"] == 1
+
+
 def test_what_is_watched_is_that_of_the_commands(server: RunningServer, folder: Folder) -> None:
     cases = server.get("/monitors/people/cases", window="2020-03-02", most=3)
     assert cases["cases"] == folder.good("monitor", "people", "--window", "2020-03-02", "--worst", "3")["cases"]

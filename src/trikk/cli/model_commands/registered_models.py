@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -13,15 +12,14 @@ import msgspec
 
 from trikk.cli.audited import audited
 from trikk.cli.printing import echo, json_option, number_text, print_json, project_zone, table, user_name, when
-from trikk.cli.server_option import check_json, or_by_server, trikk
-from trikk.core.errors import UsageError
+from trikk.cli.server_option import or_by_server, trikk
 from trikk.core.text import counted, shorten
 from trikk.core.values import plain
-from trikk.core.zones import moment_of
+from trikk.core.zones import moment_named
 from trikk.execution.project import Project
 from trikk.models.registry import Registry
-from trikk.models.state import ModelState, Move, MoveState, model_document, model_summary
-from trikk.models.task import class_text
+from trikk.models.state import Move, MoveState, holders_document, model_document, model_summary
+from trikk.models.task import Classes, class_text
 from trikk.models.version import ModelVersion
 from trikk.models.version_table import side_by_side
 from trikk.pipeline.model_reference import split_reference
@@ -69,15 +67,23 @@ def _alias_option(command: F) -> F:
     return click.option("--alias", default="champion", show_default=True)(command)
 
 
-def _list_by_server(client: Client, as_json: bool) -> None:
-    check_json(as_json=as_json)
-    listed = msgspec.to_builtins(list(client.models()))
-    print_json({"environment": listed[0]["environment"] if listed else "", "models": listed})
+def _list_by_server(client: Client, environment: str | None, as_json: bool) -> None:
+    listed = msgspec.to_builtins(list(client.models(environment)))
+    where = listed[0]["environment"] if listed else environment or ""
+    _print_models(listed, where, as_json=as_json)
 
 
-def _show_by_server(client: Client, reference: str, as_json: bool) -> None:
-    check_json(as_json=as_json)
-    print_json(msgspec.to_builtins(client.model(reference)))
+def _show_by_server(
+    client: Client, reference: str, at: str | None, environment: str | None, as_json: bool
+) -> None:
+    name, alias, version = split_reference(reference)
+    if at is not None:
+        _print_holders(client.holders(name, at, alias, environment), as_json=as_json)
+    elif alias or version:
+        shown = client.version(name, str(version or alias), environment)
+        _show_version(ModelVersion.read(shown), as_json=as_json)
+    else:
+        _print_model(msgspec.to_builtins(client.model(name, environment)), as_json=as_json)
 
 
 def _compare_by_server(
@@ -88,9 +94,16 @@ def _compare_by_server(
 
 
 def _promote_by_server(
-    client: Client, name: str, version: str, alias: str, why: str, environment: str | None, as_json: bool
+    client: Client,
+    name: str,
+    version: str,
+    alias: str,
+    why: str,
+    at: str | None,
+    environment: str | None,
+    as_json: bool,
 ) -> None:
-    move = client.promote(name, version, alias, why, environment)["move"]
+    move = client.promote(name, version, alias, why, environment, at)["move"]
     _print_promoted(name, alias, version, move, as_json=as_json)
 
 
@@ -106,30 +119,41 @@ def _approve_by_server(
     _print_move(name, client.approve_model(name, alias, why, environment)["move"], as_json=as_json)
 
 
+def _require_by_server(
+    client: Client, name: str, alias: str, off: bool, why: str, environment: str | None, as_json: bool
+) -> None:
+    guarded = client.require_approval(name, alias, required=not off, why=why, environment=environment)
+    _print_guarded(guarded, as_json=as_json)
+
+
 @models.command("list")
 @_environment_option
 @json_option
-@or_by_server(_list_by_server, without=("environment",))
+@or_by_server(_list_by_server)
 def list_models(environment: str | None, as_json: bool) -> None:
     """List all models: versions, and who holds which alias."""
     registry, where = _open(environment)
-    states = [registry.state(name) for name in registry.names()]
+    listed = [model_summary(registry.state(name), where) for name in registry.names()]
+    _print_models(listed, where, as_json=as_json)
+
+
+def _print_models(listed: Sequence[Mapping[str, Any]], where: str, *, as_json: bool) -> None:
     if as_json:
-        print_json({"environment": where, "models": [model_summary(state, where) for state in states]})
+        print_json({"environment": where, "models": listed})
         return
-    if not states:
+    if not listed:
         echo("no models yet: register_model in a pipeline makes the first")
         return
     rows = [
         [
-            s.name,
-            str(len(s.versions)),
-            ", ".join(f"{alias}: {version}" for alias, version in s.aliases(where).items()) or "-",
-            _task(s.versions[max(s.versions)]),
-            when(s.versions[max(s.versions)].created),
-            f"{sum(place[0] == where for place in s.pending)} to approve" if s.pending else "",
+            model["name"],
+            str(model["versions"]),
+            ", ".join(f"{alias}: {version}" for alias, version in model["aliases"].items()) or "-",
+            _task(model),
+            when(model["registered"]),
+            f"{len(model['pending'])} to approve" if model["pending"] else "",
         ]
-        for s in states
+        for model in listed
     ]
     table(["MODEL", "VERSIONS", f"ALIASES IN {where}", "TASK", "REGISTERED", ""], rows, right=["VERSIONS"])
 
@@ -139,19 +163,18 @@ def list_models(environment: str | None, as_json: bool) -> None:
 @click.option("--at", metavar="TIME", help="Who held the aliases then: a day (its end), or a day and time.")
 @_environment_option
 @json_option
-@or_by_server(_show_by_server, without=("at", "environment"))
+@or_by_server(_show_by_server)
 def show(reference: str, at: str | None, environment: str | None, as_json: bool) -> None:
     """Show NAME: its versions, aliases and every move; or one version, NAME:3 or NAME@champion."""
     registry, where = _open(environment)
     name, alias, version = split_reference(reference)
     if at is not None:
-        _show_then(registry.state(name), alias, where, _moment(at, day_ends=True), as_json=as_json)
+        moment = moment_named(at, project_zone(), day_ends=True).timestamp()
+        _print_holders(holders_document(registry.state(name), where, moment, alias), as_json=as_json)
     elif alias or version:
         _show_version(registry.resolve(reference, where), as_json=as_json)
-    elif as_json:
-        print_json(model_document(registry.state(name), where))
     else:
-        _show_model(registry.state(name), where)
+        _print_model(model_document(registry.state(name), where), as_json=as_json)
 
 
 @models.command()
@@ -197,7 +220,7 @@ def _print_compared(
 )
 @_environment_option
 @json_option
-@or_by_server(_promote_by_server, without=("at",))
+@or_by_server(_promote_by_server)
 @audited("promote_model", "name", "version", "alias", "environment", "why")
 def promote(
     name: str, version: str, alias: str, why: str, at: str | None, environment: str | None, as_json: bool
@@ -206,7 +229,7 @@ def promote(
     registry, where = _open(environment)
     number = registry.resolve(_reference(name, version), where).version
     now = time.time()
-    moment = None if at is None else _moment(at)
+    moment = None if at is None else moment_named(at, project_zone()).timestamp()
     move = registry.move(
         name,
         alias,
@@ -266,15 +289,21 @@ def approve(name: str, alias: str, why: str, environment: str | None, as_json: b
 @_why_option
 @_environment_option
 @json_option
+@or_by_server(_require_by_server)
 @audited("require_approval", "name", "alias", "environment", "why")
 def require_approval(name: str, alias: str, off: bool, why: str, environment: str | None, as_json: bool) -> None:
     """Require approval for moving an alias of NAME."""
     registry, where = _open(environment)
     registry.require_approval(name, alias, where, by=_who(), why=why, at=time.time(), required=not off)
+    _print_guarded({"model": name, "alias": alias, "environment": where, "required": not off}, as_json=as_json)
+
+
+def _print_guarded(guarded: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print_json({"model": name, "alias": alias, "environment": where, "required": not off})
+        print_json(guarded)
     else:
-        echo(f"{name}@{alias} in {where} {'needs no' if off else 'requires'} approval to move")
+        needs = "requires" if guarded["required"] else "needs no"
+        echo(f"{guarded['model']}@{guarded['alias']} in {guarded['environment']} {needs} approval to move")
 
 
 def _open(environment: str | None) -> tuple[Registry, str]:
@@ -290,35 +319,27 @@ def _reference(name: str, text: str) -> str:
     return f"{name}:{text}" if text.isdigit() else f"{name}@{text}"
 
 
-def _moment(text: str, *, day_ends: bool = False) -> float:
-    """Seconds since 1970 of an ISO time, in the project's zone if it has none; of a day, its beginning or end."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{text!r} is not a time", next="write 2020-03-03, or 2020-03-03T12:30") from None
-    # "Who held it on that day" means whoever did at its end.
-    if day_ends and len(text) <= len("2020-03-03"):
-        moment += timedelta(days=1, microseconds=-1)
-    return moment_of(moment, project_zone()).timestamp()
-
-
-def _show_model(state: ModelState, environment: str) -> None:
-    holders = state.aliases(environment)
-    echo(f"model {state.name}: {counted(len(state.versions), 'version')}")
-    guarded = [alias for where, alias in sorted(state.guarded) if where == environment]
+def _print_model(model: Mapping[str, Any], *, as_json: bool) -> None:
+    """A model's document: its versions, aliases and moves."""
+    if as_json:
+        print_json(model)
+        return
+    environment, versions = model["environment"], [ModelVersion.read(one) for one in model["versions"]]
+    echo(f"model {model['name']}: {counted(len(versions), 'version')}")
+    guarded = [guard["alias"] for guard in model["approval"] if guard["environment"] == environment]
     if guarded:
         echo(f"  in {environment}, moving {', '.join(guarded)} requires approval")
-    names = list(dict.fromkeys(name for v in state.versions.values() for name in v.metrics))
+    names = list(dict.fromkeys(name for v in versions for name in v.metrics))
     rows = []
-    for v in state.versions.values():
-        aliases = ", ".join(alias for alias, number in holders.items() if number == v.version)
+    for v in versions:
+        aliases = ", ".join(alias for alias, number in model["aliases"].items() if number == v.version)
         metrics = [number_text(v.metrics.get(name), ".6g") for name in names]
         rows.append(
             [
                 str(v.version),
                 aliases,
                 *metrics,
-                _task(v),
+                _task_of(v),
                 when(v.created),
                 v.run or "-",
                 v.pipeline or "-",
@@ -327,7 +348,11 @@ def _show_model(state: ModelState, environment: str) -> None:
         )
     columns = ["VERSION", f"ALIASES IN {environment}", *names, "TASK", "REGISTERED", "RUN", "PIPELINE", "TYPE"]
     table(columns, rows, right=["VERSION", *names])
-    moves = [move for move in state.moves if move.environment == environment]
+    _print_moves(model, environment)
+
+
+def _print_moves(model: Mapping[str, Any], environment: str) -> None:
+    moves = [move for one in model["moves"] if (move := Move.read(one)).environment == environment]
     if moves:
         echo()
         table(
@@ -335,23 +360,20 @@ def _show_model(state: ModelState, environment: str) -> None:
             [[when(m.at), m.alias, str(m.former or "-"), str(m.version), _by(m), _why(m)] for m in moves],
             right=["FROM", "TO"],
         )
-    for (where, alias), move in state.pending.items():
-        if where == environment:
-            echo(f"\nversion {move.version} waits to be {alias}, asked by {move.by}: {move.why or 'no reason'}")
-            echo(f"  next: trikk models approve {state.name} --alias {alias}")
+    for move in map(Move.read, model["pending"]):
+        echo(f"\nversion {move.version} waits to be {move.alias}, asked by {move.by}: {move.why or 'no reason'}")
+        echo(f"  next: {trikk()} models approve {model['name']} --alias {move.alias}")
 
 
-def _show_then(state: ModelState, alias: str | None, environment: str, at: float, *, as_json: bool) -> None:
-    aliases = sorted({move.alias for move in state.moves if move.environment == environment})
-    wanted = [alias] if alias else aliases
-    holders = {name: state.holder_number(name, environment, at) for name in wanted}
+def _print_holders(then: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print_json({"name": state.name, "environment": environment, "at": at, "aliases": holders})
-    elif not holders:
-        echo(f"no alias of {state.name} has ever been moved in {environment}")
-    for name, version in holders.items() if not as_json else ():
+        print_json(then)
+        return
+    if not then["aliases"]:
+        echo(f"no alias of {then['name']} has ever been moved in {then['environment']}")
+    for alias, version in then["aliases"].items():
         holder = "held by no version" if version is None else f"version {version}"
-        echo(f"{when(at)}  {state.name}@{name} was {holder}")
+        echo(f"{when(then['at'])}  {then['name']}@{alias} was {holder}")
 
 
 def _show_version(version: ModelVersion, *, as_json: bool) -> None:
@@ -367,14 +389,21 @@ def _show_version(version: ModelVersion, *, as_json: bool) -> None:
             echo(f"  {label:<24}  {_text(line.values[0])}")
 
 
-def _task(version: ModelVersion) -> str:
-    """A version's task and classes in a cell: "binary: leak (positive), ok"."""
-    signature = version.signature
-    if signature is None or signature.task is None:
+def _task(model: Mapping[str, Any]) -> str:
+    """A model's task and classes in a cell: "binary: leak (positive), ok"."""
+    if model["task"] is None:
         return "-"
-    if signature.classes is None:
-        return str(signature.task)
-    return f"{signature.task}: {shorten(signature.classes.named, _LONGEST_CLASSES)}"
+    if model["classes"] is None:
+        return str(model["task"])
+    return f"{model['task']}: {shorten(Classes.read(model).named, _LONGEST_CLASSES)}"
+
+
+def _task_of(version: ModelVersion) -> str:
+    signature = version.signature
+    if signature is None:
+        return "-"
+    classes = signature.classes.to_json() if signature.classes else {"classes": None}
+    return _task({"task": signature.task and str(signature.task), **classes})
 
 
 def _kind(version: ModelVersion) -> str:

@@ -31,6 +31,7 @@ NAME = "^[A-Za-z][A-Za-z0-9_-]{0,99}$"  # of a run, a pipeline, a table: as `tri
 STEP = r"^[A-Za-z][A-Za-z0-9_-]{0,99}(\[[0-9]{1,9}\])?$"  # a step, or an item of one
 PATH_NAMES = {
     "step": STEP,
+    "version": f"^[0-9]{{1,9}}$|{NAME}",
     "prediction": "^[^/\x00-\x1f]{1,200}$",
     "digest": f"^[0-9a-f]{{{DIGEST_LENGTH}}}$",
     "incident": "^[^/]+(/[^/]+)*-[0-9]+$",  # a slice's value may have slashes

@@ -127,6 +127,41 @@ class MovedDocument(TypedDict):
     move: Move | None
 
 
+class HoldersDocument(TypedDict):
+    """Which version held each alias at a time, in seconds since 1970; null for none."""
+
+    name: str
+    environment: str
+    at: float
+    aliases: dict[str, int | None]
+
+
+class UseDocument(TypedDict):
+    """A step that uses a model; the version is null as long as nobody holds the alias."""
+
+    pipeline: str
+    step: str
+    reference: str
+    version: int | None
+
+
+class UsesDocument(TypedDict):
+    """Where a model is in use, and which versions that are in an environment now."""
+
+    name: str
+    environment: str
+    uses: list[UseDocument]
+
+
+class GuardedDocument(TypedDict):
+    """Whether moving an alias requires approval."""
+
+    model: str
+    alias: str
+    environment: str
+    required: bool
+
+
 class VersionLine(TypedDict):
     """One thing that versions may differ in, and its value in each."""
 

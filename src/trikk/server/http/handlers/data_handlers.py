@@ -12,7 +12,6 @@ from msgspec import Meta
 
 from trikk.core.digests import is_digest
 from trikk.core.errors import ArtifactMissing, ParameterError, UnknownName
-from trikk.models.registry import Registry
 from trikk.models.state import model_document, model_summary
 from trikk.server.http.conditions import has_it, range_of
 from trikk.server.http.documents.project_documents import (
@@ -25,7 +24,7 @@ from trikk.server.http.documents.project_documents import (
 )
 from trikk.server.http.doors import Doors, at_length
 from trikk.server.http.paging import Limit, PageQuery, names_page, number_cursor
-from trikk.server.http.routes import BYTES_TYPE, Answer, Call, Given
+from trikk.server.http.routes import BYTES_TYPE, NAME, Answer, Call, Given
 from trikk.storage.tables.admin import TableInfo
 from trikk.storage.tables.row_filter import Condition, some_rows
 from trikk.tracking.lineage import ReadersPage, table_readers
@@ -53,6 +52,18 @@ class RowsQuery(Given, frozen=True):
     sort: Annotated[str, Meta(pattern="^-?.", max_length=300)] | None = None  # a column; -column: largest first
     limit: Limit = 50
     offset: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+
+
+class WhoseAliases(Given, frozen=True):
+    """Whose aliases are shown."""
+
+    environment: Annotated[str, Meta(pattern=NAME)] | None = None  # the server's if not given
+
+
+class ModelsQuery(PageQuery, frozen=True):
+    """Which models are listed, and with whose aliases."""
+
+    environment: Annotated[str, Meta(pattern=NAME)] | None = None
 
 
 def list_tables(doors: Doors, call: Call) -> Answer[TablesPage]:
@@ -115,8 +126,7 @@ def _conditions(text: str) -> list[Condition]:
 
 def list_models(doors: Doors, call: Call) -> Answer[ModelsPage]:
     """List registered models, and who holds which alias."""
-    project = doors.site.project
-    registry, where = Registry(project.journal), project.settings.environment
+    registry, where = doors.site.models, call.query.environment or doors.site.project.settings.environment
     names, cursor = names_page(registry.names(), call.query)
     listed = [model_summary(registry.state(name), where) for name in names]
     return Answer({"environment": where, "models": listed, "next": cursor})
@@ -124,10 +134,8 @@ def list_models(doors: Doors, call: Call) -> Answer[ModelsPage]:
 
 def show_model(doors: Doors, call: Call) -> Answer[ModelDetailsDocument]:
     """Show one registered model: its versions, aliases and moves."""
-    project = doors.site.project
-    return Answer(
-        model_document(Registry(project.journal).state(call.path["model"]), project.settings.environment)
-    )
+    where = call.query.environment or doors.site.project.settings.environment
+    return Answer(model_document(doors.site.models.state(call.path["model"]), where))
 
 
 def download_artifact(doors: Doors, call: Call) -> Response:
