@@ -6,9 +6,16 @@ from zoneinfo import ZoneInfo
 
 from trikk.charts import (
     Attempt,
+    Bar,
+    Bin,
+    Cell,
+    Dot,
+    Dots,
     Event,
     GraphEdge,
     GraphNode,
+    HeatMap,
+    Interval,
     Lane,
     Lines,
     Phase,
@@ -20,8 +27,14 @@ from trikk.charts import (
     Svg,
     Threshold,
     Window,
+    distribution_chart,
+    dot_chart,
+    duration_chart,
     graph_drawing,
+    heat_map,
+    interval_plot,
     line_chart,
+    ranked_bars,
     run_bars,
     sparkline,
     state_icon,
@@ -64,7 +77,24 @@ def pictures(words: str = EVIL) -> dict[str, Svg]:
     edges = [
         GraphEdge(a.key, b.key, dashed=i % 2 == 0) for i, (a, b) in enumerate(zip(nodes, nodes[2:], strict=False))
     ]
+    runs = [Dot(i * DAY, 60.0 * 30**i, s, **link) for i, s in enumerate((*STATES, "a later state"))]
+    cells = [[Cell(v, words, wrong=v == 1.0, strong=v == 2.0, **link) for v in (None, 0.0, 1.0, 2.0)]] * 2
     return {
+        "dots": dot_chart(
+            Dots(words, [Dot(1.0, 2.0, **link)], words, words, words, line=[(1, 1), (2, 2)], line_name=words)
+        ),
+        "many dots": dot_chart(Dots(words, [Dot(i, i % 37 - 5.0) for i in range(2000)], x_log=True)),
+        "no dots": dot_chart(Dots(words)),
+        "durations": duration_chart(runs, words, zone=ZoneInfo("Europe/Oslo"), title=words),
+        "heat": heat_map(HeatMap(words, [words] * 2, [words] * 4, cells, words, words, words)),
+        "narrow": heat_map(HeatMap(words, ["a"], ["1"], [[Cell(1.0, "5")]]), width=90),
+        "bars": ranked_bars(
+            [Bar(words, v, **link) for v in (2.0, 0.0, -1.0)], words, title=words, limit=1.0, limit_name=words
+        ),
+        "bins": distribution_chart([Bin(words, 0.1, 0.2, **link), Bin("b", 0.0, 0.4)], words, title=words),
+        "intervals": interval_plot(
+            [Interval(words, -1.0, -2.0, 0.5, **link)], words, title=words, unit=words, sides=(words, "")
+        ),
         "runs": run_bars([RunBar(i, s, **link) for i, s in enumerate((*STATES, "a later state"))], words),
         "spark": sparkline([1.0, None, 3.0], words, baseline=[2.0, 2.0, 2.0], **link),
         "lines": line_chart(lines),

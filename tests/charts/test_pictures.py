@@ -8,7 +8,21 @@ from xml.etree import ElementTree as ET
 import pytest
 from tests.charts.shown import EVIL, pictures
 
-from trikk.charts import DARK, Lines, Point, RunBar, Series, colour, line_chart, run_bars, standalone, stylesheet
+from trikk.charts import (
+    DARK,
+    Dot,
+    Dots,
+    Lines,
+    Point,
+    RunBar,
+    Series,
+    colour,
+    dot_chart,
+    line_chart,
+    run_bars,
+    standalone,
+    stylesheet,
+)
 from trikk.charts.drawing.marks import linked, thinned
 from trikk.charts.drawing.roles import COLOURS, SHAPES
 
@@ -86,7 +100,7 @@ def contrast(first: str, second: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-BEHIND = ("grid", "ground", "tile", "pending", "overdue", "overdue-hatch", "missing", "missing-hatch")
+BEHIND = ("grid", "ground", "tile", "pending", "overdue", "overdue-hatch", "missing", "missing-hatch", "reference")
 WRITTEN = ("ink", "soft", "event", "threshold", "better", "worse", "alarm", "warning", "failed", "succeeded")
 
 
@@ -96,6 +110,14 @@ def test_marks_and_texts_can_be_told_from_the_ground(theme: int) -> None:
     marks = [role for role in COLOURS if role not in BEHIND and not role.startswith(("heat", "miss-"))]
     assert {role: c for role in marks if (c := contrast(colour(role, theme), ground)) < 3} == {}
     assert {role: c for role in WRITTEN if (c := contrast(colour(role, theme), ground)) < 4.5} == {}
+
+
+@pytest.mark.parametrize("theme", [0, 1])
+def test_numbers_can_be_read_on_each_step_of_a_heat_map(theme: int) -> None:
+    for scale in ("heat", "miss"):
+        for step in range(7):
+            written = colour("ground" if step >= 4 else "ink", theme)
+            assert contrast(colour(f"{scale}-{step}", theme), written) >= 4.5, f"{scale}-{step}"
 
 
 def test_a_line_of_many_points_is_as_small_as_one_of_few_and_keeps_its_peaks() -> None:
@@ -108,6 +130,13 @@ def test_a_line_of_many_points_is_as_small_as_one_of_few_and_keeps_its_peaks() -
     assert kept[-1] == places[-1]
     points = [Point(60.0 * i, float(i % 97)) for i in range(50_000)]
     assert len(line_chart(Lines("many", [Series("a", points)]))) < 40_000
+
+
+def test_many_dots_are_as_small_as_few_and_no_links() -> None:
+    dots = [Dot(i, i * 7919 % 10_007, href="/a") for i in range(50_000)]
+    picture = dot_chart(Dots("many", dots))
+    assert "<a " not in picture
+    assert len(picture) < 200_000
 
 
 def test_thirty_runs_are_a_few_kilobytes() -> None:

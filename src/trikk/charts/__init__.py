@@ -12,6 +12,11 @@ classes from one stylesheet, which a page links once; where there is none, `stan
 small, for overviews                    `run_bars(bars, label)`, `sparkline(values, label)`,
                                         `state_icon(state)` in a line of text
 figures over time                       `line_chart(Lines(label, [Series(...)], thresholds=..., events=...))`
+values against values, or time          `dot_chart(Dots(label, [Dot(x, y)]))`,
+                                        `duration_chart(runs, label, zone=zone)`
+tables of values                        `heat_map(HeatMap(label, rows, columns, cells))`
+features, distributions, comparisons    `ranked_bars(bars, label)`, `distribution_chart(bins, label)`,
+                                        `interval_plot(intervals, label)`
 the course of a run                     `step_lanes([StepLane(name, [Attempt(phases, state)])], label)`
 pipelines and lineage                   `graph_drawing(nodes, edges, label)`
 the rules that all of them need         `stylesheet()`: colours are there for the rest of the page, too, as
@@ -34,9 +39,13 @@ Things to know:
 
 from __future__ import annotations
 
+from trikk.charts.bar_charts import Bar, Bin, distribution_chart, ranked_bars
+from trikk.charts.dot_chart import Dot, Dots, dot_chart, duration_chart
 from trikk.charts.drawing.marks import Svg
 from trikk.charts.drawing.roles import DARK, LIGHT, colour, standalone, stylesheet
 from trikk.charts.graphs.graph_drawing import GraphEdge, GraphNode, graph_drawing
+from trikk.charts.heat_map import Cell, HeatMap, heat_map
+from trikk.charts.interval_plot import Interval, interval_plot
 from trikk.charts.line_chart import Event, Lane, Lines, Point, Series, Span, Threshold, Window, line_chart
 from trikk.charts.run_bars import RunBar, run_bars, sparkline
 from trikk.charts.state_icons import STATES, state_icon
@@ -47,9 +56,16 @@ __all__ = [
     "LIGHT",
     "STATES",
     "Attempt",
+    "Bar",
+    "Bin",
+    "Cell",
+    "Dot",
+    "Dots",
     "Event",
     "GraphEdge",
     "GraphNode",
+    "HeatMap",
+    "Interval",
     "Lane",
     "Lines",
     "Phase",
@@ -62,8 +78,14 @@ __all__ = [
     "Threshold",
     "Window",
     "colour",
+    "distribution_chart",
+    "dot_chart",
+    "duration_chart",
     "graph_drawing",
+    "heat_map",
+    "interval_plot",
     "line_chart",
+    "ranked_bars",
     "run_bars",
     "sparkline",
     "standalone",

@@ -116,6 +116,8 @@ def text(
         turned: by how many degrees it is turned around the place.
         whole: what is shown where one points at it, where `content` is shortened.
     """
+    if content == "":
+        return ""
     aside = "" if anchor == "start" else f' text-anchor="{anchor}"'
     turn = f' transform="rotate({number(turned)} {spot(place)})"' if turned else ""
     title = f"<title>{written(whole)}</title>" if whole else ""

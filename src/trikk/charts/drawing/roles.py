@@ -18,7 +18,7 @@ COLOURS: dict[str, tuple[str, str]] = {
     "ink": ("#1f2933", "#e6eaee"),
     "soft": ("#52606d", "#a9b4c0"),
     "grid": ("#d9dee4", "#3a444f"),
-    "ground": ("#ffffff", "#161b21"),
+    "ground": ("#ffffff", "#12181f"),
     "edge": ("#7b8794", "#7f8c99"),
     "tile": ("#f1f4f7", "#222a32"),
     # series without a meaning of their own; after Okabe and Ito, darker on white and lighter on black
@@ -45,6 +45,7 @@ COLOURS: dict[str, tuple[str, str]] = {
     "prediction": ("#1d5fa8", "#6db1f2"),
     "truth": ("#1f2933", "#e6eaee"),
     "baseline": ("#6b7785", "#9aa7b5"),
+    "reference": ("#c3ccd5", "#46525e"),
     "estimate": ("#a3437c", "#e08fc0"),
     "threshold": ("#b42318", "#ff8a7a"),
     "event": ("#52606d", "#a9b4c0"),
@@ -65,7 +66,7 @@ COLOURS: dict[str, tuple[str, str]] = {
     "heat-1": ("#d6e6f4", "#1e3950"),
     "heat-2": ("#abcfe6", "#22506f"),
     "heat-3": ("#7ab3d9", "#2a6a92"),
-    "heat-4": ("#3f7fb5", "#66aede"),
+    "heat-4": ("#3576ac", "#66aede"),
     "heat-5": ("#1d5fa8", "#94cbf0"),
     "heat-6": ("#0b3c73", "#cbe7fb"),
     # mistakes, likewise
@@ -73,13 +74,13 @@ COLOURS: dict[str, tuple[str, str]] = {
     "miss-1": ("#f8dcd7", "#46251f"),
     "miss-2": ("#f0b8ae", "#6b3229"),
     "miss-3": ("#e48d7f", "#944436"),
-    "miss-4": ("#c9503f", "#ee8c7b"),
+    "miss-4": ("#c24a39", "#ee8c7b"),
     "miss-5": ("#b42318", "#f8b0a3"),
     "miss-6": ("#7f150d", "#fdd8d1"),
 }
 """What a mark means, with its colours on a light and on a dark ground."""
 
-_PAINT, _GROUND = "@", "$"  # the colour of what the mark means; what it lies on
+_PAINT, _OTHER = "@", re.compile(r"\$([a-z]+)")  # the colour of what the mark means; that of another role
 SHAPES: dict[str, dict[str, str]] = {
     "line": {"fill": "none", "stroke": "@", "stroke-width": "2", "stroke-linejoin": "round"},
     "thin": {"fill": "none", "stroke": "@", "stroke-width": "1"},
@@ -87,16 +88,19 @@ SHAPES: dict[str, dict[str, str]] = {
     "dashed": {"fill": "none", "stroke": "@", "stroke-width": "1.5", "stroke-dasharray": "5 3"},
     "dotted": {"fill": "none", "stroke": "@", "stroke-width": "1", "stroke-dasharray": "1 3"},
     "dots": {"fill": "none", "stroke": "@", "stroke-width": "1.5", "stroke-linecap": "round"},
+    "specks": {"fill": "none", "stroke": "@", "stroke-width": "4", "stroke-linecap": "round"},
     "fill": {"fill": "@"},
+    "rimmed": {"fill": "@", "stroke": "$edge", "stroke-width": "1"},
     "veil": {"fill": "@", "fill-opacity": "0.2"},
-    "hollow": {"fill": "$", "stroke": "@", "stroke-width": "1.5"},
-    "unsure": {"fill": "$", "stroke": "@", "stroke-width": "1.5", "stroke-dasharray": "3 2"},
+    "hollow": {"fill": "$ground", "stroke": "@", "stroke-width": "1.5"},
+    "unsure": {"fill": "$ground", "stroke": "@", "stroke-width": "1.5", "stroke-dasharray": "3 2"},
     "hit": {"fill": "@", "fill-opacity": "0"},
     "text": {"fill": "@", "font-size": "11px"},
     "small": {"fill": "@", "font-size": "10px"},
+    "tiny": {"fill": "@", "font-size": "9px"},
     "strong": {"fill": "@", "font-size": "11px", "font-weight": "600"},
     "title": {"fill": "@", "font-size": "13px", "font-weight": "600"},
-    "halo": {"stroke": "$", "stroke-width": "3", "stroke-linejoin": "round", "paint-order": "stroke"},
+    "halo": {"stroke": "$ground", "stroke-width": "3", "stroke-linejoin": "round", "paint-order": "stroke"},
 }  # fmt: skip
 """How a mark is drawn: attributes that are properties of CSS as well."""
 
@@ -132,9 +136,9 @@ def stylesheet() -> str:
     ]
     rules += [f".chart .{role}{{--paint:var(--chart-{role})}}" for role in COLOURS]
     for shape, attributes in SHAPES.items():
-        styles = ";".join(f"{name}:{_painted(value, 'var(--paint)')}" for name, value in attributes.items())
+        styles = ";".join(f"{name}:{value.replace(_PAINT, 'var(--paint)')}" for name, value in attributes.items())
         rules.append(f".chart .{shape}{{{styles}}}")
-    return "\n".join(rules).replace(_GROUND, "var(--chart-ground)") + "\n"
+    return _OTHER.sub(r"var(--chart-\1)", "\n".join(rules)) + "\n"
 
 
 def standalone(picture: str, theme: int = LIGHT) -> Svg:
@@ -159,9 +163,5 @@ def _literal(classes: str, theme: int) -> dict[str, str]:
     values: dict[str, str] = {}
     for name in names:
         for attribute, value in SHAPES.get(name, {}).items():
-            values[attribute] = _painted(value, paint).replace(_GROUND, colour("ground", theme))
+            values[attribute] = _OTHER.sub(lambda other: colour(other[1], theme), value.replace(_PAINT, paint))
     return values
-
-
-def _painted(value: str, paint: str) -> str:
-    return value.replace(_PAINT, paint)

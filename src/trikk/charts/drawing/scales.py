@@ -14,6 +14,7 @@ WIDE = 12.0
 SECONDS, SHARE, BYTES = "s", "%", "B"
 """Units that have round values and words of their own: durations in seconds, shares of one, sizes in bytes."""
 _ROUND_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+_LOG_SECONDS = [0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 36000.0, 86400.0 * 2, 864000.0, 8640000.0]
 _THOUSANDS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _LONG = 1e5  # a number from here on is written in thousands
 
@@ -97,6 +98,8 @@ class Log:
             [d * 10.0**k for k in range(first, last + 1) for d in digits] for digits in ((1, 2, 5), (1, 5), (1,))
         ]
         choices += [[10.0**k for k in range(first, last + 1) if k % n == 0] for n in (2, 3, 5, 10, 25, 50, 100)]
+        if self.unit == SECONDS:
+            choices = [_LOG_SECONDS, _LOG_SECONDS[::2], _LOG_SECONDS[::4]]
         within = [
             [v for v in values if self.low <= v * 1.000001 and v <= self.high * 1.000001] for values in choices
         ]
