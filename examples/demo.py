@@ -4,7 +4,7 @@ Makes the city example in a folder and then does with the `trikk` command what a
 in through a quality gate, trains and registers a model, and then, night by night, predicts, publishes, and
 watches the predictions against what came. Nothing of what follows is written here: whether an alarm goes off,
 and when, whether a new model is trained and is better, is what the data and `city/pipelines.py` make of it.
-The demo ends with all of that as a timeline, and as a picture.
+The demo ends with all of that as a timeline, as a picture, and, where there is a screen, in the console.
 Each command is shown before it runs. May be run again: what is done is left out.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -54,7 +55,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for line in summary(read_windows(folder)):
         say(line)
     farewell(folder, time.monotonic() - begun)
+    if has_screen():
+        say("\nThe console opens in your browser. Ctrl-C ends its server; `trikk serve --open` starts it again.")
+        trikk(["-C", str(folder), "serve", "--open", "--port", "0"])
     return 0
+
+
+def has_screen() -> bool:
+    """Whether somebody watches, and has a screen that a browser can open on; never under CI."""
+    screens = ("DISPLAY", "WAYLAND_DISPLAY")
+    return "CI" not in os.environ and sys.stdout.isatty() and any(os.environ.get(name) for name in screens)
 
 
 def commands(folder: Path, first: date) -> Iterator[list[str]]:
@@ -159,7 +169,7 @@ def farewell(folder: Path, seconds: float) -> None:
         ("trikk sweep train -p day=2020-03-22 -p learning_rate=0.05,0.1 --metric mae", "search for parameters"),
         ("trikk models rollback people", "make the former champion champion again"),
         ("trikk endpoint people@champion", "serve the champion over HTTP"),
-        ("trikk serve", "serve the project itself: REST, health and metrics on http://127.0.0.1:8750"),
+        ("trikk serve", "serve the project itself: the console, REST and metrics on http://127.0.0.1:8750"),
     ]:
         say(f"  {command:80}  {why}")
 

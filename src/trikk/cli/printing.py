@@ -233,9 +233,10 @@ def user_name() -> str:
         return "somebody"
 
 
-def show_page(page: Path) -> None:
-    """Open a file in the browser; say so if there is none."""
+def show_page(page: Path | str) -> None:
+    """Open a file or an address in the browser; say so if there is none."""
     import webbrowser
 
-    if not webbrowser.open(page.resolve().as_uri()):
-        echo("no browser was found; open the file yourself", err=True)
+    address = page if isinstance(page, str) else page.resolve().as_uri()
+    if not webbrowser.open(address):
+        echo(f"no browser was found; open it yourself: {printable(address)}", err=True)
