@@ -29,6 +29,7 @@ from trikk.runs.journals.journal import RunRow
 from trikk.server.http.documents import project_documents as of_project
 from trikk.server.http.documents import run_documents as of_runs
 from trikk.server.http.documents import watch_documents as of_watch
+from trikk.server.http.documents.health_documents import HealthDocument
 from trikk.storage.tables.admin import TableInfo, VersionWrite
 from trikk.tracking.lineage import Lineage, Reader
 
@@ -87,9 +88,9 @@ class Client:
 
     # --- the server ---
 
-    def health(self) -> of_project.HealthDocument:
+    def health(self) -> HealthDocument:
         """Whether the server's process answers."""
-        return self._get(of_project.HealthDocument, "/healthz", below="")
+        return self._get(HealthDocument, "/healthz", below="")
 
     def servers(self) -> of_project.ServersDocument:
         """The project's servers, and what is wrong with them."""

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from functools import partial
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -14,9 +15,7 @@ from trikk.core.clock import Clock
 from trikk.core.errors import Conflict, StorageError, TableError, UnknownName
 from trikk.core.names import new_run_id
 from trikk.core.values import JSON
-from trikk.execution.driving.driver import LEASE_TTL, Driver, Options
 from trikk.execution.driving.limits import Capacity, check_gpus
-from trikk.execution.driving.machine_share import MachineShare
 from trikk.execution.project import Project
 from trikk.execution.run_options import How, ProjectExecutor
 from trikk.pipeline.graph import Graph
@@ -24,11 +23,15 @@ from trikk.pipeline.pipeline import parameters_for
 from trikk.runs.bundle import capture, commit_of, touch
 from trikk.runs.events import EventKind
 from trikk.runs.journals.journal import Cause, Journal
-from trikk.runs.journals.lease import Holder, Lease
+from trikk.runs.journals.lease import LEASE_TTL, Holder, Lease
 from trikk.runs.journals.ledger import Ledger
 from trikk.runs.lock import Lock, installed_packages, new_seed, platform_name, python_version
 from trikk.runs.run_state import RunState
 from trikk.telemetry.tracing_switch import tracing
+
+if TYPE_CHECKING:
+    from trikk.execution.driving.driver import Driver
+    from trikk.execution.driving.machine_share import MachineShare
 
 BY_SIGNAL = ("Ctrl-C", "a signal to end")
 """What a run is cancelled by that a signal has ended, SIGINT or SIGTERM."""
@@ -135,6 +138,8 @@ def drive(
     What others have written after the event `since`, such as that it is to be cancelled, is news to the driver: it
     was decided to drive the run by what was read up to there, and the code has been imported meanwhile.
     """
+    from trikk.execution.driving.driver import Driver, Options  # a server queues runs, and drives none
+
     whole = Capacity.of_machine(how.max_parallel or project.settings.max_parallel)
     dry = state.origin.get("kind") == "replay"
     cached = not dry and any(node.cache is not None for node in graph.nodes.values())
@@ -169,6 +174,8 @@ def drive(
 
 def _share_of(project: Project, whole: Capacity, how: How) -> MachineShare | None:
     """What this machine's drivers of the project share; None where that can't be had."""
+    from trikk.execution.driving.machine_share import MachineShare
+
     file = project.state_dir / "server" / f"share-{Holder.current().host.replace('/', '-')}"
     try:
         return MachineShare(file, whole, how.clock)

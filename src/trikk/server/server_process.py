@@ -12,7 +12,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -32,7 +32,7 @@ from trikk.telemetry.metrics.metric_sink import metric_sinks
 
 if TYPE_CHECKING:
     from trikk.server.http.doors import Doors
-    from trikk.server.http.routes import Pages
+    from trikk.server.http.routes import Pages, Route
 
 GRACE = 15.0
 """Seconds from the signal to the end of the process, at most."""
@@ -128,7 +128,7 @@ class _Server:
         return sum(status.failures > 0 for status in self._parts.status())
 
     async def run(self, started: Callable[[str], None], pages: Callable[[Doors], Pages] | None) -> None:
-        from trikk.server.http.route_table import ROUTES
+        from trikk.server.http.probes import PROBES
         from trikk.server.http.web_app import WebApp
         from trikk.web.listening import listen, server_of, url_of
         from trikk.web.proxies import Proxies
@@ -139,9 +139,8 @@ class _Server:
         bodies = RequestBodies(_MAX_BODY, connections)
         callers = options.callers(certificate)
         listening = listen(options.host, options.port, "the server")
-        app = WebApp(
-            doors, ROUTES, proxies, callers, self._guard, bodies, connections, pages(doors) if pages else None
-        )
+        others = partial(_others, doors, pages)
+        app = WebApp(doors, PROBES, others, proxies, callers, self._guard, bodies, connections)
         server = server_of(app, connections, _FOR_REQUESTS, certificate)
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(connections.trouble)
@@ -189,3 +188,10 @@ class _Server:
         timer.daemon = True
         timer.start()
         stop.set()
+
+
+def _others(doors: Doors, pages: Callable[[Doors], Pages] | None) -> tuple[Iterable[Route], Pages | None]:
+    """What a server answers beside probes; imported here, as it brings most of the project."""
+    from trikk.server.http.route_table import ROUTES
+
+    return ROUTES, pages(doors) if pages is not None else None

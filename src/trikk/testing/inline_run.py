@@ -16,7 +16,7 @@ from trikk.core.errors import UnknownName, UsageError
 from trikk.core.names import new_run_id
 from trikk.core.values import JSON
 from trikk.execution.code.loading import Loaded
-from trikk.execution.driving.driver import LEASE_TTL, Driver, Listener, Options
+from trikk.execution.driving.driver import Driver, Listener, Options
 from trikk.execution.driving.limits import Capacity
 from trikk.execution.launch import pin_models
 from trikk.execution.workers.attempt import Workplace
@@ -29,7 +29,7 @@ from trikk.pipeline.model_reference import split_reference
 from trikk.pipeline.pipeline import Pipeline, parameters_for
 from trikk.runs.events import EventKind
 from trikk.runs.journals.journal import Event, Journal
-from trikk.runs.journals.lease import Holder, Lease
+from trikk.runs.journals.lease import LEASE_TTL, Holder, Lease
 from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.runs.lock import Lock
 from trikk.runs.run_state import RunState

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from trikk.core.errors import TrikkError
 from trikk.core.record import Record
 from trikk.core.values import JSON
-from trikk.execution.driving.driver import LEASE_TTL
 from trikk.execution.project import Project
 from trikk.pipeline.graph import Graph, Node
 from trikk.pipeline.pipeline import parameters_for
 from trikk.runs.journals.journal import RunRow
+from trikk.runs.journals.lease import LEASE_TTL
 from trikk.runs.run_state import RunState, TaskState
 from trikk.runs.states import OVER, RunStatus, StepStatus
 

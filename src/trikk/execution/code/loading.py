@@ -93,14 +93,19 @@ def _pipelines(modules: Iterable[ModuleType]) -> Iterable[Pipeline]:
     A value whose class has `trikk_pipelines` brings pipelines of its own, as a monitor does.
     """
     for module in modules:
-        below = module.__name__ + "."
-        family = [m for name, m in list(sys.modules.items()) if name.startswith(below) and m is not None]
-        for member in (module, *family):
+        for member in (module, *_below(module)):
             for value in list(vars(member).values()):
                 if isinstance(value, Pipeline):
                     yield value
                 elif callable(more := getattr(type(value), "trikk_pipelines", None)):
                     yield from more(value)
+
+
+def _below(module: ModuleType) -> list[ModuleType]:
+    if not hasattr(module, "__path__"):
+        return []  # to go through all modules writes to each, and a template shares its pages with a nursery
+    below = module.__name__ + "."
+    return [m for name, m in list(sys.modules.items()) if name.startswith(below) and m is not None]
 
 
 def _import(name: str, settings: Settings, root: str) -> ModuleType:

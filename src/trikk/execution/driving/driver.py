@@ -35,16 +35,14 @@ from trikk.pipeline.policies import delay_after
 from trikk.runs.approval_state import by_expiry
 from trikk.runs.events import EventKind
 from trikk.runs.journals.journal import Event, Journal
-from trikk.runs.journals.lease import Lease
+from trikk.runs.journals.lease import LEASE_TTL, Lease
 from trikk.runs.lock import step_seed
 from trikk.runs.run_state import RunState, Task
 from trikk.runs.states import DONE, RunStatus
 from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
 
-LEASE_TTL = 30.0
-"""Seconds after which another host may take a run whose driver is not heard of."""
-_RENEW_EVERY = 5.0  # a sixth of that: five renewals in a row may fail or be late before the run can be taken
+_RENEW_EVERY = 5.0  # a sixth of a lease: five renewals in a row may fail or be late before the run can be taken
 _LOOK_EVERY = 0.5  # how long a cancel waits at most; each look is a read of the journal
 _LOOK_AHEAD = 32  # tasks that may overtake a first one that does not fit; more would only take time
 

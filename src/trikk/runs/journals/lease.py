@@ -14,6 +14,8 @@ from trikk.core.clock import iso
 from trikk.core.errors import LeaseHeld
 from trikk.core.record import Record
 
+LEASE_TTL = 30.0
+"""Seconds after which another host may take a run whose driver is not heard of."""
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of linux/proc_ns.h
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 

@@ -11,7 +11,6 @@ from trikk.server.http.handlers import access_handlers as access
 from trikk.server.http.handlers import backfill_handlers as backfills
 from trikk.server.http.handlers import case_handlers as cases
 from trikk.server.http.handlers import data_handlers as data
-from trikk.server.http.handlers import health_handlers as health
 from trikk.server.http.handlers import model_actions as models
 from trikk.server.http.handlers import run_actions as act
 from trikk.server.http.handlers import run_detail_handlers as details
@@ -22,6 +21,7 @@ from trikk.server.http.handlers import subscription_handlers as topics
 from trikk.server.http.handlers import watch_handlers as watch
 from trikk.server.http.openapi import description
 from trikk.server.http.paging import PageQuery
+from trikk.server.http.probes import PROBES
 from trikk.server.http.request_keys import Keyed
 from trikk.server.http.routes import (
     API,
@@ -59,9 +59,7 @@ def _description() -> dict[str, Any]:
 
 
 ROUTES = (
-    Route("GET", "/healthz", health.healthz, is_open=True),
-    Route("GET", "/readyz", health.readyz, statuses=(200, 503), is_open=True),
-    Route("GET", "/metrics", health.metrics, content=TEXT_TYPE),
+    *PROBES,
     Route("GET", f"{API}/openapi.json", describe_api),
     Route("GET", f"{API}/pipelines", runs.list_pipelines),
     Route("GET", f"{API}/runs", runs.list_runs, query=runs.RunsQuery, refusals=(404,)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, MutableMapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote
@@ -28,6 +28,8 @@ from trikk.web.refused import JSON_TYPE, Refused
 from trikk.web.request_body import Disconnected, Receive, RequestBodies, Scope, Send
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from trikk.access.guard import Guard
     from trikk.access.identity import Identity
     from trikk.web.connections import Connections
@@ -46,38 +48,62 @@ class WebApp:
 
     Args:
         doors: what handlers share.
-        routes: all of them.
+        probes: the routes that monitoring asks.
+        others: gives all other routes, and the pages for people in browsers (None for none), when the first
+            request comes that is for none of these.
         proxies: through which requests come.
         callers: from where and under which names it may be asked.
         guard: tells who asks, and what they may.
         bodies: reads bodies within limits.
         connections: says what is refused in the log, not too often.
-        pages: for people in browsers; None for none.
     """
 
     def __init__(
         self,
         doors: Doors,
-        routes: Iterable[Route],
+        probes: Iterable[Route],
+        others: Callable[[], tuple[Iterable[Route], Pages | None]],
         proxies: Proxies,
         callers: Callers,
         guard: Guard,
         bodies: RequestBodies,
         connections: Connections,
-        pages: Pages | None = None,
     ) -> None:
         self._doors = doors
-        self._pages = pages
+        self._pages: Pages | None = None
         self._guard = guard
         self._proxies = proxies
         self._callers = callers
         self._bodies = bodies
         self._connections = connections
+        self._load_others = others
+        self._loading = asyncio.Lock()
+        self._others: Router | None = None
+        self._router = self._routed(probes, self._ask_others)
+
+    def _routed(self, routes: Iterable[Route], default: ASGIApp) -> Router:
         by_path: dict[str, dict[str, Route]] = {}
-        for route in (*routes, *(pages.routes if pages is not None else ())):
+        for route in routes:
             by_path.setdefault(route.path, {})[route.method] = route
         paths = [PathRoute(path, _Endpoint(self, methods)) for path, methods in by_path.items()]
-        self._router = Router(paths, redirect_slashes=False, default=self._nothing_here)
+        return Router(paths, redirect_slashes=False, default=default)
+
+    async def _ask_others(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._others is None:
+            try:
+                self._others = await self._loaded()
+            except Exception as error:  # noqa: BLE001 - as of a handler
+                await problem_response(error, connection="close")(scope, receive, send)
+                return
+        await self._others(scope, receive, send)
+
+    async def _loaded(self) -> Router:
+        async with self._loading:
+            if self._others is None:  # in a thread: no probe waits for the imports
+                routes, self._pages = await self._doors.workers.run(self._load_others, changes=False)
+                of_pages = self._pages.routes if self._pages is not None else ()
+                self._others = self._routed((*routes, *of_pages), self._nothing_here)
+            return self._others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 
 from trikk.core.errors import TrikkError
-from trikk.execution.backfills.backfill_ledger import enqueue_next, find, refresh, states_of
 from trikk.execution.backfills.backfill_state import PREFIX, Backfill, BackfillStatus, progress
 from trikk.runs.states import RunStatus
 from trikk.server.site import Site
@@ -38,7 +37,12 @@ class BackfillQueue:
         if self._site.draining.is_set() or not self._site.presence.standing.may_fire:
             return _IDLE
         journal = self._site.project.journal
-        for name in journal.children(PREFIX):
+        names = journal.children(PREFIX)
+        if not names:
+            return _IDLE
+        from trikk.execution.backfills.backfill_ledger import find, refresh, states_of  # with resume, and the like
+
+        for name in names:
             if not (name in self._left or name in self._failed or name in self._over):
                 self._left[name] = find(journal, name)
         for name, backfill in list(self._failed.items()):
@@ -65,6 +69,8 @@ class BackfillQueue:
         """Nothing is kept."""
 
     def _begin(self, backfill: Backfill, states: dict[str, RunStatus], now: float) -> None:
+        from trikk.execution.backfills.backfill_ledger import enqueue_next
+
         try:
             if enqueue_next(self._site.project, self._site.graphs(), backfill, now, states):
                 self._site.wake("queue")

@@ -262,8 +262,11 @@ class Nursery:
 
 
 def _import_what_drivers_need(project: Project) -> None:
-    """Import, without using, what every driver of a project imports late."""
+    """Import, without using, what every driver of a project, or every template, imports late."""
+    import blake3  # noqa: F401
+
     import trikk.execution.driving.driver
+    import trikk.execution.driving.machine_share
     import trikk.execution.resume
     import trikk.runs.journals.open_journal
     import trikk.runs.journals.sqlite_journal

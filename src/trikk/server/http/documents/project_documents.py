@@ -1,31 +1,13 @@
-"""Health, tables and models as answers have them."""
+"""Tables and models as answers have them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NotRequired, TypedDict
+from typing import Any, TypedDict
 
 from trikk.models.state import Move
 from trikk.storage.tables.admin import TableInfo, VersionWrite
 from trikk.timeline.happenings import Happening
-
-
-class HealthDocument(TypedDict):
-    """That the process answers."""
-
-    status: str
-    version: str
-    server: str
-
-
-class ReadinessDocument(TypedDict):
-    """Whether a server does its work; to who may know, what is wrong, and how each of its parts is."""
-
-    status: str
-    server: NotRequired[str]
-    problems: NotRequired[list[dict[str, Any]]]
-    code: NotRequired[dict[str, Any]]
-    parts: NotRequired[list[dict[str, Any]]]
 
 
 class TablesPage(TypedDict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trikk.core.package import __version__
-from trikk.server.http.documents.project_documents import HealthDocument, ReadinessDocument
+from trikk.server.http.documents.health_documents import HealthDocument, ReadinessDocument
 from trikk.server.http.doors import Doors
 from trikk.server.http.routes import Answer, Call
 
