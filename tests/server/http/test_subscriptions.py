@@ -98,6 +98,9 @@ def test_from_the_question_to_one_click(
     assert foreign.status_code == 403
     bad = [leave[:-2] + "AA", leave.replace("/unsubscribe", "/confirm"), "/unsubscribe?token=%F0%9F%90%9F"]
     assert [server.client.post(path).status_code for path in bad] == [422, 422, 422]
+    assert "<p>This link is not valid: use the link of a mail as it is" in server.client.get(bad[0]).text
+    again = server.client.post(url[1], headers=own)
+    assert (again.status_code, again.headers["content-type"]) == (422, "text/html; charset=utf-8")
     nasty = signed(link_key(place.root / ".trikk"), Ticket(CONFIRM, "city", "<script>@city.example"))
     assert "<script>@" not in server.client.get(f"/confirm?token={nasty}").text
 

@@ -157,7 +157,16 @@ ROUTES = (
     Route("POST", f"{_SUBSCRIPTIONS}/remove", topics.unsubscribe, body=topics.NamedSubscription),
     *(
         # Open: whoever has the mail has the link, and a mail program that follows it has no token of ours.
-        Route(method, path, handler, content=HTML_TYPE, query=topics.LinkQuery, is_open=True, body=bytes)
+        Route(
+            method,
+            path,
+            handler,
+            content=HTML_TYPE,
+            query=topics.LinkQuery,
+            statuses=(200, 422),
+            is_open=True,
+            body=bytes,
+        )
         for method, path, handler in (
             ("GET", "/unsubscribe", topics.show_unsubscribe_page),
             ("POST", "/unsubscribe", topics.follow_unsubscribe_link),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,12 +11,14 @@ from msgspec import Meta
 
 from trikk.access.audit import recorded
 from trikk.access.identity import Identity, IdentityKind, Role
+from trikk.core.errors import UsageError
 from trikk.core.record import Record
 from trikk.mailing.topics.links import CONFIRM, UNSUBSCRIBE, Ticket
 from trikk.mailing.topics.subscribing import add_subscriber, follow_link, look_at_link, remove_subscriber
 from trikk.mailing.topics.subscriptions import Change, Standing, Subscription, all_subscriptions
 from trikk.server.http.doors import Doors
 from trikk.server.http.paging import PageQuery, page_of
+from trikk.server.http.problems import status_of
 from trikk.server.http.routes import HTML_TYPE, Answer, Call, Given, who
 
 if TYPE_CHECKING:
@@ -98,6 +102,20 @@ def unsubscribe(doors: Doors, call: Call) -> Answer[Change]:
     return Answer(remove_subscriber(site.project, body.topic, body.address, by=who(call), at=site.clock.now()))
 
 
+def _refused_in_words(handler: Callable[[Doors, Call], Response]) -> Callable[[Doors, Call], Response]:
+    """Have a link that does not count be answered by a page: who opens it reads no JSON."""
+
+    @functools.wraps(handler)
+    def answer(doors: Doors, call: Call) -> Response:
+        try:
+            return handler(doors, call)
+        except UsageError as error:
+            return _page(f"{error.what[:1].upper()}{error.what[1:]}: {error.next}.", status=status_of(error))
+
+    return answer
+
+
+@_refused_in_words
 def show_unsubscribe_page(doors: Doors, call: Call) -> Response:
     """Ask whether to unsubscribe; nothing is changed, since programs that look at mails follow their links."""
     ticket, standing = look_at_link(doors.site.project, call.query.token, UNSUBSCRIBE)
@@ -106,18 +124,21 @@ def show_unsubscribe_page(doors: Doors, call: Call) -> Response:
     return _page(f"Shall {ticket.address} get no more mails of {ticket.topic}?", "Unsubscribe")
 
 
+@_refused_in_words
 def follow_unsubscribe_link(doors: Doors, call: Call) -> Response:
     """Unsubscribe, as a page's button or a mail program does (RFC 8058)."""
     ticket = _follow(doors, call, UNSUBSCRIBE)
     return _page(f"{ticket.address} gets no more mails of {ticket.topic}.")
 
 
+@_refused_in_words
 def show_confirm_page(doors: Doors, call: Call) -> Response:
     """Ask whether somebody wants what they were asked about; nothing is changed."""
     ticket, _ = look_at_link(doors.site.project, call.query.token, CONFIRM)
     return _page(f"Shall {ticket.address} get mails of {ticket.topic}?", "Yes, send them")
 
 
+@_refused_in_words
 def follow_confirm_link(doors: Doors, call: Call) -> Response:
     """Take somebody's yes."""
     ticket = _follow(doors, call, CONFIRM)
@@ -140,7 +161,7 @@ def _cursor(one: Subscription) -> str:
     return f"{one.topic} {one.address}"
 
 
-def _page(sentence: str, button: str = "") -> Response:
+def _page(sentence: str, button: str = "", *, status: int = 200) -> Response:
     """A page that says one thing, and has a button that sends the same link as a POST."""
     from starlette.responses import Response
 
@@ -152,4 +173,4 @@ def _page(sentence: str, button: str = "") -> Response:
         f'<meta name="viewport" content="width=device-width"></head><body style="{_STYLE}">'
         f"<p>{escape(sentence)}</p>{form if button else ''}</body></html>"
     )
-    return Response(text, headers=_HEADERS, media_type=HTML_TYPE)
+    return Response(text, status, headers=_HEADERS, media_type=HTML_TYPE)
