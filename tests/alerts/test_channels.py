@@ -24,12 +24,12 @@ from trikk.core.errors import BrokerError, ProjectError
 from trikk.core.settings import Settings
 
 
-def some(kind: Change = Change.OPENED, **more: Any) -> Message:
+def some(kind: Change = Change.OPENED, name: str = "people.loss-1", **more: Any) -> Message:
     facts: dict[str, Any] = {"window": "2020-03-22", "wape": "0.611", "of <baseline>": "0.94"}
     point = Point("2020-03-22", 1584792000.0, 1584878400.0, True, "wape > 0.3 (it is 0.611)", 1.0, facts)
     rule = FigureRule(name="loss", monitor="people", when="wape > 0.3", starts="train")
     title = "people: wape > 0.3"
-    incident = Incident("people.loss-1", "people.loss", 1, IncidentState.OPEN, rule, "people", title=title)
+    incident = Incident(name, "people.loss", 1, IncidentState.OPEN, rule, "people", title=title)
     incident.since, incident.opened, incident.resolved = 1584702000.0, 1584878400.0, 1584978400.0
     why = "wape > 0.3 (it is 0.611), the 2nd time in a row"
     told = Decision(kind, "opened", why, point=point, at=1584878400.0, channels=("team",))
@@ -49,9 +49,16 @@ def parts(mail: Any) -> tuple[str, str]:
     return text, html
 
 
+def test_a_message_links_to_its_incident_whatever_its_id_holds() -> None:
+    link = "https://trikk.example.com/incidents/people.loss%5Bcity%3DA%23/B%3F%5D-1"
+    made = some(name="people.loss[city=A#/B?]-1", url="https://trikk.example.com")
+    assert link in made.text
+    assert f'href="{link}"' in made.html
+
+
 def test_a_message_says_what_since_when_how_bad_and_what_to_do() -> None:
     failure = Failure("fit", "ValueError: no rows", tuple(f"line {n}" for n in range(40)))
-    made = some(failure=failure, url="https://console.example.com")
+    made = some(failure=failure, url="https://trikk.example.com")
     assert made.subject == "[city] ALARM: people: wape > 0.3"
     for text in (
         "wape > 0.3 (it is 0.611), the 2nd time in a row",
@@ -61,7 +68,7 @@ def test_a_message_says_what_since_when_how_bad_and_what_to_do() -> None:
         "line 39",
         "trikk monitor people --window 2020-03-22 --worst 20",
         "trikk incidents ack people.loss-1",
-        "https://console.example.com/incidents/people.loss-1",
+        "https://trikk.example.com/incidents/people.loss-1",
     ):
         assert text in made.text
         assert text in made.html.replace("&gt;", ">").replace("</b>", "")
@@ -100,7 +107,8 @@ def test_an_all_clear_says_so_and_asks_for_nothing() -> None:
 
 
 def test_a_digest_has_a_line_for_each_the_worst_first() -> None:
-    made = digest([some(Change.RESOLVED), some(), some()], project="city")
+    made = digest([some(Change.RESOLVED), some(), some()], project="city", url="https://trikk.example.com")
+    assert 'href="https://trikk.example.com/incidents"' in made.html
     assert made.subject == "[city] 3 incidents: 2 open or worse, 1 resolved"
     assert made.text.index("ALARM") < made.text.index("resolved: people")
     assert made.text.count("people: wape > 0.3") == 3

@@ -1,7 +1,7 @@
 """What a project's trikk.toml says of alerts.
 
     [alerts]
-    url = "https://console.example.com"       # messages link to it, if it is given
+    url = "https://trikk.example.com"         # where `trikk serve` is reached; messages link to it
     digest = 5                                # more messages than that at once become one
     defaults = true                           # the rules that hold without being written: see `DEFAULTS`
 
@@ -86,7 +86,7 @@ class AlertSettings:
     rules: tuple[Rule, ...]  # those of trikk.toml and the defaults; monitors bring their own
     channels: Mapping[str, str]  # addresses by name, variables not filled in
     routes: Mapping[str, tuple[str, ...]]  # names of channels by severity
-    url: str = ""  # where the console is; "" for nowhere
+    url: str = ""  # where `trikk serve` is reached; "" for nowhere
     digest: int = 5  # how many messages at once are sent one by one on a channel
 
     def route(self, severity: str, *, escalated: bool = False) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from urllib.parse import quote
 
 from trikk.alerts.incidents.decision import Change, Decision
 from trikk.alerts.incidents.incident import Incident
@@ -60,7 +61,7 @@ def message(
     subject = f"[{project}] {mark}: {_HEADS.get(decision.kind, '')}{title}"
     facts = _facts(incident, decision, zone)
     next_ = [] if is_over else commands(incident, decision, failure)
-    link = f"{url}/incidents/{incident.id}" if url else ""
+    link = f"{url}/incidents/{quote(incident.id)}" if url else ""
     about = f"incident {incident.id} of project {project}, rule {incident.rule.name}"
     text = _text(title, facts, failure, next_, link, about)
     colour = _GREEN if is_over else _COLOURS[incident.severity]
@@ -126,7 +127,7 @@ def digest(messages: Sequence[Message], *, project: str, url: str = "") -> Messa
         lines,
         None,
         ["trikk incidents"],
-        url,
+        f"{url}/incidents" if url else "",
         f"project {project}",
     )
     data: dict[str, JSON] = {"kind": "digest", "project": project, "messages": [m.data for m in ranked]}
