@@ -384,6 +384,7 @@ def test_a_stream_that_brings_nothing_is_late_until_it_is_there_again(world: Wor
     Memory(world.project.journal, "stream/readings", "").begin_or_move(Kind.BEGUN, {}, world.at)
     world.beat(says={**said(began=began, last=world.at), "source stream/readings": away})
     assert set(world.bad()) == {"stream/readings.trouble", "stream/readings.set_aside"}
+    assert "stream readings set a message aside" in {one.title for one in world.readings()}
 
 
 def said(**status: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from trikk.cli.verb_words import by_word, split_words
 from trikk.core.durations import show_seconds
 from trikk.core.errors import UnknownName
 from trikk.core.settings import load_settings
+from trikk.core.text import counted
 from trikk.execution.project import Project
 from trikk.streams.stream_declaration import Stream, declared_streams
 
@@ -118,7 +119,8 @@ def _settle(
 
 def _print_settled(settled: dict[str, Any], action: str, *, as_json: bool) -> None:
     name, count, left = settled["stream"], settled["settled"], settled["left"]
-    text = f"{count:,} messages are {'dropped' if action == 'drop' else 'in the table now'}"
+    are = "is" if count == 1 else "are"
+    text = f"{counted(count, 'message')} {are} {'dropped' if action == 'drop' else 'in the table now'}"
     if as_json:
         print_json(settled)
     else:
@@ -130,10 +132,10 @@ def _show(details: dict[str, Any], *, show_aside: bool) -> None:
     for label, text in (
         ("state", f"{details['state']}{', by ' + details['reader'] if details['reader'] else ''}"),
         ("rows", f"{details['rows']:,}, the last {tick_shown(details['last'])}"),
-        ("behind", f"{details['lag_messages']:,} messages, {show_seconds(details['lag_seconds'])}"),
+        ("behind", f"{counted(details['lag_messages'], 'message')}, {show_seconds(details['lag_seconds'])}"),
         ("wrong", f"since {tick_shown(details['since'])}: {details['what']}" if details["what"] else ""),
         ("next", details["next"]),
-        ("set aside", f"{details['set_aside']:,} messages"),
+        ("set aside", counted(details["set_aside"], "message")),
     ):
         if text:
             echo("  ", f"{label:<10} {text}")

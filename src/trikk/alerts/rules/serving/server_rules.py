@@ -153,7 +153,7 @@ class SetAsideRule(Rule, frozen=True, kw_only=True):
         text = f"message {message} was set aside: {entry.body['why']}" if bad else "none was set aside for an hour"
         facts = {name: entry.body[name] for name in _PLACE if name in entry.body}
         point = Point(f"{entry.seq}", entry.at, entry.at if bad else over, bad, text, bad * entry.at, facts)
-        return [Reading(self, subject, f"trigger {subject} set a message aside", (point,))]
+        return [Reading(self, subject, f"{_named_source(subject)} set a message aside", (point,))]
 
     def commands(self, subject: str, point: Point | None, go_on: str = "") -> list[str]:  # noqa: ARG002
         """What has come before and since."""
@@ -167,11 +167,12 @@ def _sources(scene: Scene) -> list[str]:
 
 
 def _source(subject: str) -> str:
-    return (
-        f"stream {subject.removeprefix(STREAM)}"
-        if subject.startswith(STREAM)
-        else f"the source of trigger {subject}"
-    )
+    named = _named_source(subject)
+    return named if subject.startswith(STREAM) else f"the source of {named}"
+
+
+def _named_source(subject: str) -> str:
+    return f"stream {subject.removeprefix(STREAM)}" if subject.startswith(STREAM) else f"trigger {subject}"
 
 
 def _command(subject: str) -> str:
