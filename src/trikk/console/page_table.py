@@ -10,9 +10,13 @@ from trikk.console.form_actions import Action
 from trikk.console.live_changes import LiveQuery, follow_changes
 from trikk.console.page_routes import Page
 from trikk.console.pages.approvals.approvals_page import show_approvals
+from trikk.console.pages.artifacts.artifact_page import ArtifactQuery, show_artifact, view_artifact
 from trikk.console.pages.backfills.backfill_pages import show_backfills, show_one_backfill
 from trikk.console.pages.costs.costs_page import show_costs_page
 from trikk.console.pages.overview.overview_page import show_overview
+from trikk.console.pages.runs.run_page import RunPageQuery, show_run
+from trikk.console.pages.runs.step_log import LogQuery, download_log
+from trikk.console.pages.runs.step_page import StepPageQuery, show_step
 from trikk.console.pages.search.search_page import SearchQuery, show_search
 from trikk.console.pages.settings.settings_page import make_token, show_audit, show_settings, show_tokens
 from trikk.console.pages.streams.stream_pages import show_one_stream, show_streams
@@ -23,7 +27,7 @@ from trikk.console.static_files import StaticQuery, show_static
 from trikk.server.http.handlers.access_handlers import NewToken
 from trikk.server.http.handlers.run_handlers import CostsQuery
 from trikk.server.http.paging import PageQuery
-from trikk.server.http.routes import EVENTS_TYPE, HTML_TYPE, Route
+from trikk.server.http.routes import EVENTS_TYPE, HTML_TYPE, TEXT_TYPE, Route
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -34,6 +38,9 @@ if TYPE_CHECKING:
 
 PAGES: tuple[Page, ...] = (
     Page("/", show_overview),
+    Page("/artifacts/{digest}", show_artifact, ArtifactQuery),
+    Page("/runs/{run}", show_run, RunPageQuery),
+    Page("/runs/{run}/steps/{step}", show_step, StepPageQuery),
     Page("/triggers", show_triggers),
     Page("/triggers/{trigger}", show_one_trigger),
     Page("/approvals", show_approvals),
@@ -48,6 +55,9 @@ PAGES: tuple[Page, ...] = (
     Page("/search", show_search, query=SearchQuery),
 )
 ACTIONS: tuple[Action, ...] = (
+    Action("cancel_run"),
+    Action("resume_run"),
+    Action("replay_run", then="/runs/{id}"),
     Action("approve"),
     Action("refuse"),
     Action("pause_backfill"),
@@ -62,6 +72,8 @@ ACTIONS: tuple[Action, ...] = (
 )
 _OTHERS = (
     Route("GET", "/live", follow_changes, content=EVENTS_TYPE, query=LiveQuery, statuses=(200, 204)),
+    Route("GET", "/artifacts/{digest}/view", view_artifact, content="*/*", is_page=True),
+    Route("GET", "/runs/{run}/steps/{step}/log", download_log, content=TEXT_TYPE, query=LogQuery, is_page=True),
     # Open: the page to sign in on needs them, and there is nothing of the project in them.
     Route("GET", "/static/{file}", show_static, content="*/*", query=StaticQuery, is_open=True),
     Route("GET", "/sign-in", show_sign_in, content=HTML_TYPE, query=SignInPageQuery, is_open=True, is_page=True),

@@ -36,12 +36,19 @@ export function takeOver(page) {
     for (const open of all("details[open][id]", part)) fresh.querySelector(`#${CSS.escape(open.id)}`)?.setAttribute("open", "");
     if (fresh.outerHTML === part.outerHTML) continue;
     const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    const ends = all("[data-end]", part).map((box) => [box.id, box.scrollHeight - box.scrollTop - box.clientHeight < 40, box.scrollTop]);
     part.replaceWith(document.adoptNode(fresh));
+    for (const [id, atEnd, top] of ends) toEnd(fresh.querySelector(`#${CSS.escape(id)}`), atEnd, top);
     if (focused) all("a", fresh).find((link) => link.getAttribute("href") === focused)?.focus();
     prepare(fresh);
     fresh.dispatchEvent(new CustomEvent("fresh", {bubbles: true}));
   }
   document.title = page.title || document.title;
+}
+
+// A text that grows is shown at its end, unless who reads has gone elsewhere in it.
+function toEnd(box, atEnd = true, top = 0) {
+  if (box) box.scrollTop = atEnd ? box.scrollHeight : top;
 }
 
 function follow(address, pause = 1000) {
@@ -177,6 +184,9 @@ addEventListener("keydown", (event) => {
 // ------------------------------------------------------------------------------------------------------------------
 
 prepare(document);
+all("[data-end]").forEach((box) => toEnd(box));
+// No event tells of a log that grows: while a part says that it does, the page is looked at each second.
+setInterval(() => { if (!document.hidden && document.querySelector("[data-often]")) refresh(); }, 1000);
 for (const button of all("[data-keys]")) { button.hidden = false; button.addEventListener("click", openKeys); }
 const live = document.body.dataset.live;
 if (live) follow(live);

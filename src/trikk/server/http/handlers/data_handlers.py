@@ -166,10 +166,10 @@ def download_artifact(doors: Doors, call: Call) -> Response:
     if part is not None:
         headers["content-range"] = f"bytes {begin}-{end - 1}/{size}"
     status = 200 if part is None else 206
-    return StreamingResponse(_bytes_of(path, begin, end), status, headers, BYTES_TYPE)
+    return StreamingResponse(bytes_of(path, begin, end), status, headers, BYTES_TYPE)
 
 
-def _bytes_of(path: Path, begin: int, end: int) -> Iterator[bytes]:
+def bytes_of(path: Path, begin: int, end: int) -> Iterator[bytes]:
     """A part of a file; it is opened only when the first bytes are sent."""
     with path.open("rb") as file:
         file.seek(begin)

@@ -1,0 +1,1 @@
+"""`/artifacts/DIGEST`: what a step made, without running any of it."""

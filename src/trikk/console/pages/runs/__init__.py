@@ -1,0 +1,1 @@
+"""`/runs`: what has run, and how."""

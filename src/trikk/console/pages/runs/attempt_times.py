@@ -1,0 +1,175 @@
+"""When each attempt of a run's steps waited, worked and was over: a fold of the run's events. Pure.
+
+An attempt waits from the moment at which all that it needs was there. Events of older builds tell less: what they
+don't say is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from trikk.core.record import Record
+from trikk.runs.events import EventKind
+
+if TYPE_CHECKING:
+    from trikk.pipeline.graph import Graph
+    from trikk.runs.journals.journal import Event
+    from trikk.runs.run_state import Task
+
+_ENDS = {
+    EventKind.STEP_SUCCEEDED: "succeeded",
+    EventKind.STEP_FAILED: "failed",
+    EventKind.STEP_CANCELLED: "cancelled",
+}
+_GOES_ON = (EventKind.RUN_STARTED, EventKind.RUN_RESUMED)
+_STOPS = (
+    EventKind.RUN_SUCCEEDED,
+    EventKind.RUN_FAILED,
+    EventKind.RUN_CANCELLED,
+    EventKind.RUN_WAITING,
+    EventKind.RUN_HANDED_OVER,
+)
+
+
+class AttemptTimes(Record, frozen=True):
+    """One attempt of a step, or all attempts of a mapped step's items together.
+
+    Attributes:
+        step: the step.
+        attempt: which one; 0 for the items together.
+        state: running, succeeded, failed, cancelled, or lost if its driver died.
+        ready: when all that it needs was there; None if that is not known.
+        started: when it was started; times are in seconds since 1970.
+        ended: when it was over; None while it goes on.
+        loading: seconds in which its arguments were loaded; None where the events do not say.
+        storing: seconds in which its results were stored, likewise.
+        count: how many attempts of a mapped step's items these are together; None for a single one.
+    """
+
+    step: str
+    attempt: int
+    state: str
+    ready: float | None
+    started: float
+    ended: float | None
+    loading: float | None = None
+    storing: float | None = None
+    count: int | None = None
+
+
+class _Open(Record, frozen=True):
+    ready: float | None
+    started: float
+    attempt: int
+
+
+class _Course:
+    def __init__(self, upstream: Mapping[str, tuple[str, ...]], mapped: set[str]) -> None:
+        self.upstream = upstream
+        self.mapped = mapped
+        self.over: dict[str, float] = {}  # when each step was over
+        self.again: dict[Task, float] = {}  # when an attempt that failed is tried again
+        self.since: float | None = None  # the run has gone on since
+        self.open: dict[Task, _Open] = {}
+        self.attempts: list[AttemptTimes] = []
+        self.groups: dict[str, AttemptTimes] = {}
+
+    def take(self, event: Event) -> None:
+        kind, at, body = event.kind, event.at, event.body
+        if kind in _GOES_ON:
+            self.lose(at, "lost")
+            self.since = at
+            self.again.clear()
+        elif kind in _STOPS:
+            self.lose(at, "cancelled")
+        elif kind.startswith("step."):
+            self.take_step(kind, at, body)
+        elif kind == EventKind.APPROVAL_DECIDED:
+            self.over[str(body["step"])] = at
+
+    def take_step(self, kind: str, at: float, body: Mapping[str, Any]) -> None:
+        step, item = str(body["step"]), body.get("item")
+        task: Task = (step, item)
+        if kind == EventKind.STEP_STARTED:
+            self.open[task] = _Open(self.ready(task), at, int(body["attempt"]))
+        elif kind == EventKind.STEP_EXPANDED:
+            self.mapped.add(step)
+        elif kind in _ENDS:
+            if kind == EventKind.STEP_FAILED and body.get("retry_in") is not None:
+                self.again[task] = at + float(body["retry_in"])
+            self.end(task, at, _ENDS[EventKind(kind)], body)
+        if item is None and kind in (*_ENDS, EventKind.STEP_CACHED, EventKind.STEP_SKIPPED):
+            self.over[step] = at
+
+    def ready(self, task: Task) -> float | None:
+        if task in self.again:
+            return self.again[task]
+        times = [self.over[name] for name in self.upstream.get(task[0], ()) if name in self.over]
+        times += [self.since] if self.since is not None else []
+        return max(times, default=None)
+
+    def end(self, task: Task, at: float | None, state: str, body: Mapping[str, Any]) -> None:
+        begun = self.open.pop(task, None)
+        if begun is None:
+            return
+        step, item = task
+        phases = body.get("phases") or {}
+        one = AttemptTimes(
+            step,
+            begun.attempt,
+            state,
+            begun.ready,
+            begun.started,
+            at,
+            phases.get("loading"),
+            phases.get("storing"),
+        )
+        if item is None:
+            self.attempts.append(one)
+        else:
+            self.groups[step] = _together(self.groups.get(step), one)
+
+    def lose(self, at: float, state: str) -> None:
+        for task in list(self.open):
+            self.end(task, at, state, {})
+
+    def result(self) -> list[AttemptTimes]:
+        for task in list(self.open):
+            self.end(task, None, "running", {})
+        return [*self.attempts, *self.groups.values()]
+
+
+def attempt_times(events: Iterable[Event], graph: Graph | None) -> list[AttemptTimes]:
+    """All attempts, in the order in which they ended; those that go on, and mapped steps, come last.
+
+    Args:
+        events: the run's, in order.
+        graph: what the run is of; None if it is gone: nothing is known of waiting for other steps then.
+    """
+    nodes = graph.nodes if graph is not None else {}
+    upstream = {name: node.upstream() for name, node in nodes.items()}
+    course = _Course(upstream, {name for name, node in nodes.items() if node.mapped})
+    for event in events:
+        course.take(event)
+    return course.result()
+
+
+_WORST = ("running", "failed", "lost", "cancelled", "succeeded")
+
+
+def _together(group: AttemptTimes | None, one: AttemptTimes) -> AttemptTimes:
+    """A mapped step's items as one stretch of time, with the state of the worst of them."""
+    if group is None:
+        return AttemptTimes(one.step, 0, one.state, one.ready, one.started, one.ended, count=1)
+    ready = [at for at in (group.ready, one.ready) if at is not None]
+    ended = None if group.ended is None or one.ended is None else max(group.ended, one.ended)
+    return AttemptTimes(
+        one.step,
+        0,
+        min(group.state, one.state, key=_WORST.index),
+        min(ready, default=None),
+        min(group.started, one.started),
+        ended,
+        count=(group.count or 0) + 1,
+    )

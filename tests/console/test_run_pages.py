@@ -1,0 +1,245 @@
+"""What the pages of runs say, and what their buttons do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.console.html_reader import read_page, send_form
+from tests.server.served import RunningServer, ServedProject
+
+from trikk.console.pages.runs.attempt_times import attempt_times
+from trikk.runs.journals.journal import Event
+
+PIPELINES = """
+import time
+from pathlib import Path
+
+import polars as pl
+
+from trikk import Resources, approval, log_metric, pipeline, step, when
+
+
+@step
+def numbers(count: int) -> list[int]:
+    return list(range(count))
+
+
+@step(resources=Resources(cpus=0))
+def double(number: int, bad: int) -> int:
+    print(f"<b>doubling</b> {number}")
+    if number == bad:
+        raise ValueError("<script>alert(1)</script> is too much")
+    return 2 * number
+
+
+@step
+def total(parts: list[int]) -> pl.DataFrame:
+    log_metric("sum", sum(parts))
+    return pl.DataFrame({"<i>part</i>": parts, "name": [f"<u>{part}</u>" for part in parts]})
+
+
+@pipeline
+def doubled(count: int = 3, bad: int = -1, note: str = "<em>hi</em>"):
+    total(double.map(numbers(count), bad=bad))
+
+
+@step(resources=Resources(cpus=0))
+def wait(file: str) -> int:
+    print("waiting for it", flush=True)
+    while not Path(file).exists():
+        time.sleep(0.02)
+    return 1
+
+
+@pipeline
+def waits(file: str):
+    wait(file)
+
+
+@step
+def publish(total: int) -> int:
+    return total
+
+
+@pipeline
+def asking(file: str):
+    made = wait(file)
+    with when(approval("Publish <b>this</b>?", shows={"made": made})):
+        publish(made)
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> ServedProject:
+    return ServedProject(tmp_path_factory.mktemp("runs") / "project", PIPELINES)
+
+
+@pytest.fixture(scope="module")
+def server(place: ServedProject) -> Iterator[RunningServer]:
+    with place.server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def good(server: RunningServer) -> str:
+    return str(server.run("doubled")["id"])
+
+
+@pytest.fixture(scope="module")
+def failed(server: RunningServer) -> str:
+    return str(server.run("doubled", bad=1)["id"])
+
+
+def test_a_run_is_told_and_what_users_wrote_is_text(server: RunningServer, good: str, failed: str) -> None:
+    page = read_page(server.client, f"/runs/{good}")
+    assert "<em>hi</em>" in page.text
+    assert "3 of 3 items" in page.text
+    assert f"/runs/{good}/steps/total" in page.links
+    assert "<em>" not in page.html
+    document = server.client.get(f"/runs/{good}.json").json()["run"]
+    assert document["state"] == "succeeded"
+    assert next(step for step in document["steps"] if step["name"] == "double")["item_states"] == {"succeeded": 3}
+    assert server.client.get(f"/runs/{good}.metrics.csv").text.splitlines()[1] == "sum,total,6.0,1"
+    broken = read_page(server.client, f"/runs/{failed}")
+    assert "ValueError: <script>alert(1)</script> is too much (pipelines.py:" in broken.text
+    assert "<script>alert" not in broken.html
+    assert f"trikk resume {failed}" in broken.text
+    read_page(server.client, "/runs/nonesuch", 404)
+
+
+def test_each_tab_shows_its_part(server: RunningServer, place: ServedProject, good: str, failed: str) -> None:
+    outputs = read_page(server.client, f"/runs/{good}?tab=outputs")
+    assert "polars.DataFrame, 3 rows, 2 columns" in outputs.text
+    inputs = read_page(server.client, f"/runs/{good}?tab=inputs")
+    assert {"pipelines.py", "polars"} <= set(inputs.text.split())
+    code = (place.root / "pipelines.py").read_bytes()
+    (place.root / "pipelines.py").write_bytes(code + b"\n# <b>changed</b>\n")
+    try:
+        changed = read_page(server.client, f"/runs/{failed}?tab=code&since=folder")
+        assert "+# <b>changed</b>" in changed.text
+    finally:
+        (place.root / "pipelines.py").write_bytes(code)
+    before = read_page(server.client, f"/runs/{failed}?tab=code")
+    assert f"the run before: {good}" in before.text
+    assert "read no table" in read_page(server.client, f"/runs/{good}?tab=lineage").text
+
+
+def test_a_run_is_replayed_resumed_and_cancelled_by_its_buttons(
+    server: RunningServer, good: str, failed: str, tmp_path: Path
+) -> None:
+    client = server.client
+    form = read_page(client, f"/runs/{good}").form(f"/runs/{good}/replay")
+    sent, again = send_form(client, form), send_form(client, form)
+    assert sent.status_code == 303
+    assert sent.headers["location"] == again.headers["location"]  # a second press is the same request
+    replay = sent.headers["location"].removeprefix("/runs/").partition("?")[0]
+    server.ended(replay)
+    page = read_page(client, f"/runs/{replay}?tab=replay")
+    assert f"identical to {good}" in page.text
+    form = read_page(client, f"/runs/{failed}").form(f"/runs/{failed}/resume")
+    sent = send_form(client, form, code="locked")
+    assert "The run is resumed." in read_page(client, sent.headers["location"]).text
+    assert server.ended(failed)["resumed"] == 1
+    going = server.post("/runs", {"pipeline": "waits", "parameters": {"file": str(tmp_path / "never")}}, 201)["id"]
+    server.ended(going, "running")
+    sent = send_form(client, read_page(client, f"/runs/{going}").form(f"/runs/{going}/cancel"))
+    assert sent.status_code == 303
+    server.ended(going, "cancelled")
+
+
+def test_a_question_is_answered_on_the_runs_page(server: RunningServer, tmp_path: Path) -> None:
+    file = tmp_path / "there"
+    file.touch()
+    run = server.post("/runs", {"pipeline": "asking", "parameters": {"file": str(file)}}, 201)["id"]
+    server.ended(run, "waiting")
+    page = read_page(server.client, f"/runs/{run}")
+    assert "Publish <b>this</b>?" in page.text
+    send_form(server.client, page.form(f"/runs/{run}/approve"), why="it is <b>good</b>")
+    server.ended(run)
+    assert "approved by" in (text := read_page(server.client, f"/runs/{run}").text)
+    assert "it is <b>good</b>" in text
+
+
+def test_a_step_shows_its_log_what_it_was_given_and_what_it_made(
+    server: RunningServer, place: ServedProject, good: str, failed: str
+) -> None:
+    client, above = server.client, f"/runs/{failed}/steps"
+    page = read_page(client, f"/runs/{good}/steps/total")
+    assert "<i>part</i>" in page.text
+    assert "<u>4</u>" in page.text
+    mapped = read_page(client, f"{above}/double?state=failed")
+    assert f"{above}/double%5B1%5D" in mapped.links
+    assert f"{above}/double%5B0%5D" not in mapped.links
+    item = read_page(client, f"{above}/double%5B1%5D")
+    assert "<b>doubling</b> 1" in item.text
+    assert "<script>alert(1)</script> is too much" in item.text
+    assert ", item 1" in item.text
+    assert "<b>" not in item.html
+    log = client.get(f"{above}/double%5B1%5D/log")
+    assert "<b>doubling</b> 1" in log.text
+    assert log.headers["content-disposition"].startswith("attachment")
+    file = max((place.root / ".trikk/runs" / failed).glob("double.1.*.log"))
+    file.write_bytes(b"x" * 3_000_000 + b"\n\x1b[31mNEEDLE & \xff\n" + b"padding\n" * 100_000)
+    large = client.get(f"{above}/double%5B1%5D")
+    assert "Its end; the file has all of it." in large.text
+    assert len(large.content) < 200_000
+    hits = client.get(f"{above}/double%5B1%5D.json", params={"find": "needle"}).json()["log"]["matches"]
+    assert [line for _, line in hits] == ["\x1b[31mNEEDLE & \ufffd"]
+    file.unlink()
+    assert "There is no log" in read_page(client, f"{above}/double%5B1%5D").text
+    read_page(client, f"{above}/double%5B7%5D", 404)
+    read_page(client, f"{above}/double%5B7%5D/log", 404)
+
+
+def test_an_artifact_is_shown_and_what_it_holds_runs_nothing(
+    server: RunningServer, place: ServedProject, good: str
+) -> None:
+    client = server.client
+    links = read_page(client, f"/runs/{good}?tab=outputs").links
+    frame = read_page(client, next(link for link, text in links.items() if text == "total"))
+    assert "name String 0 3 <u>0</u>" in frame.text
+    shown = client.get("/api/v1" + f"/runs/{good}/steps/total").json()["outputs"][0]["digest"]
+    assert client.get(f"/artifacts/{shown}/view", headers={"accept": "text/html"}).status_code == 415
+    page = place.root / "page.html"
+    page.write_text("<!DOCTYPE html><script>alert(1)</script><p>hello")
+    stored = place.project.artifacts.save(page)
+    framed = read_page(client, f"/artifacts/{stored.digest}")
+    assert f'<iframe sandbox src="/artifacts/{stored.digest}/view"' in framed.html
+    answer = client.get(f"/artifacts/{stored.digest}/view")
+    assert answer.text == page.read_text()
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("sandbox; default-src 'none'")
+    assert "allow" not in policy
+    read_page(client, f"/artifacts/{'0' * 64}", 404)
+    unreadable = place.project.store.fetch(stored.digest)
+    unreadable.chmod(0o644)
+    unreadable.write_bytes(b"something else")
+    assert "is damaged" in read_page(client, f"/artifacts/{stored.digest}", 500).text
+
+
+def _events(*told: tuple[str, float, dict[str, Any]]) -> list[Event]:
+    return [Event(seq, "run", kind, at, body) for seq, (kind, at, body) in enumerate(told)]
+
+
+def test_attempts_are_told_from_the_events() -> None:
+    events = _events(
+        ("run.created", 0.0, {}),
+        ("run.started", 1.0, {}),
+        ("step.started", 1.5, {"step": "read", "attempt": 1}),
+        ("step.failed", 2.0, {"step": "read", "attempt": 1, "error": {}, "retry_in": 3.0}),
+        ("step.started", 5.5, {"step": "read", "attempt": 2}),
+        ("step.succeeded", 6.0, {"step": "read", "outputs": []}),
+        ("step.expanded", 6.0, {"step": "fit", "count": 2}),
+        ("step.started", 6.5, {"step": "fit", "item": 0, "attempt": 1}),
+        ("step.started", 6.6, {"step": "fit", "item": 1, "attempt": 1}),
+        ("step.succeeded", 7.0, {"step": "fit", "item": 0, "outputs": []}),
+        ("run.resumed", 9.0, {}),
+        ("step.started", 9.5, {"step": "fit", "item": 1, "attempt": 2}),
+    )
+    first, second, items = attempt_times(events, None)
+    assert (first.state, first.ready, first.started, first.ended) == ("failed", 1.0, 1.5, 2.0)
+    assert (second.state, second.ready, second.started, second.ended) == ("succeeded", 5.0, 5.5, 6.0)
+    assert (items.count, items.state, items.started, items.ended) == (3, "running", 6.5, None)
