@@ -10,13 +10,17 @@ from typing import Any
 
 import polars as pl
 import pytest
+from tests.publishing.publisher import context_for
 from tests.servers.mail_server import MailServer
 
 from trikk.alerts.config import alert_settings
 from trikk.alerts.delivery.reader_notices import is_watched, topics_of
+from trikk.core.errors import ProjectError
 from trikk.execution.project import Project
 from trikk.execution.queued_run import RunQueue
 from trikk.mailing.topics.subscribing import add_subscriber, remove_subscriber
+from trikk.publishing import publish
+from trikk.runs.context import entered
 from trikk.server.presence.project_look import Watched, look_at
 from trikk.storage.tables.table_write import Write
 
@@ -103,6 +107,45 @@ def test_readers_hear_of_a_late_table_and_of_its_end_once_each(readings: Reading
     readings.look(10.0)
     assert subjects(mails)[1:] == [("bo@city.example", "[city] there again: table readings")]
     assert "expected by 2020-03-01 03:00 CET" in mails.mails[1][1].get_body(("plain",)).get_content()
+
+
+def test_readers_of_what_is_published_hear_that_it_is_late_and_there_again(
+    readings: Readings, mails: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = 'name = "old"\nkind = "nothing was published"\nstream = "forecast"\nwithin = "26h"\n'
+    readings.write("", f"[[alerts.rule]]\n{published}")
+    readings.subscribe("stream/forecast", "ana@city.example")
+    (note,) = readings.look(30.0).notes
+    assert note == "forecast.old was not judged: no run has published anything there yet"
+    publish_forecast(readings, "monday", 31.0, monkeypatch)
+    readings.look(31.0 + 26)
+    assert mails.mails == []
+    readings.look(31.0 + 27)
+    publish_forecast(readings, "monday", 60.0, monkeypatch)  # an attempt that finds it done
+    readings.look(60.1)
+    late = "[city] late: stream forecast, expected by 2020-03-03 10:00 CET"
+    assert subjects(mails) == [("ana@city.example", late)]
+    text = mails.mails[0][1].get_body(("plain",)).get_content()
+    assert "Nothing was published since 2020-03-02 08:00 CET." in text
+    publish_forecast(readings, "tuesday", 61.0, monkeypatch)
+    readings.look(62.0)
+    assert subjects(mails)[1:] == [("ana@city.example", "[city] there again: stream forecast")]
+    assert is_watched(
+        readings.project.settings, alert_settings(readings.project.settings).rules, "stream/forecast"
+    )
+    readings.write("", f"[[alerts.rule]]\n{published}".replace('"forecast"', '"stream:forecast"'))
+    with pytest.raises(ProjectError, match="names 'stream:forecast'"):
+        alert_settings(readings.project.settings)
+
+
+def publish_forecast(readings: Readings, run: str, hours: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Publish a row as a step of a run."""
+    project = readings.project
+    context = replace(context_for(project.root, run), journal=project.journal, state_dir=project.settings.state)
+    monkeypatch.setattr("trikk.publishing.publication_records.time.time", lambda: at(hours).timestamp())
+    with entered(context):
+        publish(pl.DataFrame({"sensor": ["a"]}), "stream:forecast", key="sensor")
+    monkeypatch.undo()
 
 
 def test_the_team_s_topic_gets_incidents_once_the_mail_server_is_there(

@@ -2,7 +2,8 @@
 
 Entries of the ledger, subject `publication/ID`: `publication.begun` (which rows), `publication.sending` (from
 now on messages may arrive), `publication.stopped` (an attempt failed, and this is known to have arrived), and
-`publication.done`. The state is their fold. Outside of a run nothing is written down.
+`publication.done`. The state is their fold. When all has arrived there is an entry for the address, too, subject
+`published/ADDRESS`, by which rules see that nothing comes. Outside of a run nothing is written down.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from trikk.publishing.broker_messages import Messages
     from trikk.runs.context import StepContext
     from trikk.runs.journals.ledger import Entry, Ledger
+
+
+PUBLISHED = "published/"
+"""Begins the subject of what was published to an address; its label follows."""
 
 
 class Moment(StrEnum):
@@ -121,6 +126,12 @@ class PublicationRecords:
 
     def done(self, result: dict[str, JSON], arrived: int) -> None:
         """Write down that all have arrived; `arrived` were there before this attempt."""
+        if self.ledger is not None:
+            # First: once it is done, no attempt comes back here.
+            body = {name: self.about[name] for name in ("run", "step")} | {"messages": result["messages"]}
+            name = self.subject.removeprefix("publication/")
+            subject = f"{PUBLISHED}{result['to']}"
+            self.ledger.add(subject, "stream.published", body, at=time.time(), identity=name)
         self._add(Moment.DONE, {"result": result, "found": arrived}, identity="done")
 
     def _add(self, kind: Moment, body: dict[str, JSON], identity: str | None = None) -> None:

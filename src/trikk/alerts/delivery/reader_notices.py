@@ -1,7 +1,8 @@
-"""What readers of a table are told: that it is late, and that it is there again. No incident, no command.
+"""What readers of a table or stream are told: that it is late, and that it is there again.
 
-The rule "data did not come" opens and resolves an incident for the team. Those who subscribe to `table/NAME`, or
-to `stream/NAME` of a stream that is kept in the table, get two mails of it: of its opening and of its end.
+The rules "data did not come" and "nothing was published" open and resolve an incident for the team. Those who
+subscribe to `table/NAME`, or to `stream/NAME` of a stream that is kept in the table or published, get two mails of
+it, of its opening and of its end, which name no incident and no command.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 from trikk.alerts.incidents.decision import Change, Decision
 from trikk.alerts.incidents.incident import Incident
 from trikk.alerts.rules.rule import Rule
+from trikk.alerts.rules.serving.stream_rules import PublishedRule
 from trikk.alerts.rules.silence import SilenceRule
 from trikk.core.durations import lasting
 from trikk.core.settings import Settings
@@ -30,10 +32,16 @@ def reader_channels(project: Project, rule: Rule, part: object, kind: Change) ->
         part: the slice; None for the table as a whole, of which alone readers are told.
         kind: what was decided.
     """
-    if not isinstance(rule, SilenceRule) or part is not None or kind not in (Change.OPENED, Change.RESOLVED):
+    if part is not None or kind not in (Change.OPENED, Change.RESOLVED):
         return ()
-    topics = [topic for topic in topics_of(project.settings, rule.table) if subscribers(project.journal, topic)]
+    topics = [topic for topic in _topics(project.settings, rule) if subscribers(project.journal, topic)]
     return tuple(f"{TOPIC}{topic}" for topic in topics)
+
+
+def _topics(settings: Settings, rule: Rule) -> list[str]:
+    if isinstance(rule, PublishedRule):
+        return [f"stream/{rule.stream}"]
+    return topics_of(settings, rule.table) if isinstance(rule, SilenceRule) else []
 
 
 def topics_of(settings: Settings, table: str) -> list[str]:
@@ -47,14 +55,14 @@ def is_watched(settings: Settings, rules: tuple[Rule, ...], topic: str) -> bool:
     """Whether a rule says when a topic's table or stream is late; True for a topic of something else."""
     if not topic.startswith(("table/", "stream/")):
         return True
-    return any(topic in topics_of(settings, rule.table) for rule in rules if isinstance(rule, SilenceRule))
+    return any(topic in _topics(settings, rule) for rule in rules)
 
 
 def notice(incident: Incident, decision: Decision, topic: str, *, project: str, zone: str) -> dict[str, JSON]:
     """The mail: subject, text and html."""
     what = f"{topic.partition('/')[0]} {topic.partition('/')[2]}"
     rule = incident.rule
-    assert isinstance(rule, SilenceRule)
+    assert isinstance(rule, SilenceRule | PublishedRule)
     if decision.kind is Change.RESOLVED and decision.point is not None and not decision.point.bad:
         head = f"there again: {what}"
         since = local_text(incident.since + rule.within, zone)

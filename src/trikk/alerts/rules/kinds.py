@@ -39,11 +39,14 @@ _CLASSES = {
     Kind.AWAY: "serving.server_rules.AwayRule",
     Kind.SET_ASIDE: "serving.server_rules.SetAsideRule",
     Kind.LATE: "serving.stream_rules.LateRule",
+    Kind.UNPUBLISHED: "serving.stream_rules.PublishedRule",
     Kind.TROUBLE: "serving.server_rules.TroubleRule",
 }
 _KEYS_OF = {
-    **dict.fromkeys(("costs_more_than", "per"), Kind.COST),
-    **dict.fromkeys(("table", "time", "within", "known_for"), Kind.SILENT),
+    **dict.fromkeys(("costs_more_than", "per"), (Kind.COST,)),
+    **dict.fromkeys(("table", "time", "known_for"), (Kind.SILENT,)),
+    "within": (Kind.SILENT, Kind.UNPUBLISHED),
+    "stream": (Kind.UNPUBLISHED,),
 }
 """What no other kind may be given."""
 _FOR = re.compile(r"(?P<when>.*\S)\s+for\s+(?P<windows>\d+)\s+(?:windows?|runs?|days?)\s*\Z", re.DOTALL)
@@ -111,10 +114,10 @@ def _without_for(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_keys(cls: type[Rule], data: Mapping[str, Any]) -> None:
-    for key, owner in _KEYS_OF.items():
-        if key in data and owner is not cls.kind:
+    for key, owners in _KEYS_OF.items():
+        if key in data and cls.kind not in owners:
             raise UsageError(
-                f"rule {data['name']} ({cls.kind}) takes no `{key}`", next=f'it belongs to kind = "{owner}"'
+                f"rule {data['name']} ({cls.kind}) takes no `{key}`", next=f'it belongs to kind = "{owners[0]}"'
             )
     cls.check_keys(data)
 

@@ -31,7 +31,7 @@ SOON = 1800.0
 
 Some show for an hour what is over: with a longer one, what comes again within it would never be told.
 """
-_ABOUT = ("monitor", "pipeline", "table", "trigger")
+_ABOUT = ("monitor", "pipeline", "table", "trigger", "stream")
 
 
 class Severity(StrEnum):
@@ -63,6 +63,7 @@ class Kind(StrEnum):
     TROUBLE = "server in trouble"
     SET_ASIDE = "message set aside"
     LATE = "stream late"
+    UNPUBLISHED = "nothing was published"
     UNKNOWN = "unknown"
     """One that only a newer trikk knows."""
 
@@ -236,7 +237,7 @@ _WITHOUT_MEANING: dict[str, JSON] = {
     "within": 0.0,
     "known_for": 0.0,
 }
-KEYS = frozenset(_WITHOUT_MEANING) - {"budget"} | {"longer_than", "trigger"}
+KEYS = frozenset(_WITHOUT_MEANING) - {"budget"} | {"longer_than", "trigger", "stream"}
 """What somebody can write of a rule."""
 
 

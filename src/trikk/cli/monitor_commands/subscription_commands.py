@@ -51,7 +51,8 @@ def subscribe(topic: str, address: str, agreed: bool, as_json: bool) -> None:
     change = add_subscriber(project, topic, address, by=user_name(), agreed=agreed, at=time.time())
     _print_subscribed(change, topic, address, as_json=as_json)
     if not is_watched(project.settings, alert_settings(project.settings).rules, topic):
-        rule = 'kind = "data did not come" in [[alerts.rule]] of trikk.toml'
+        kinds = '"data did not come"' + (' or "nothing was published"' if topic.startswith("stream/") else "")
+        rule = f"kind = {kinds} in [[alerts.rule]] of trikk.toml"
         echo(f"note: no rule says when {topic} is late; add {rule}", err=True)
 
 

@@ -1,4 +1,4 @@
-"""Streams that bring nothing: a sender that is silent is seen by nobody else."""
+"""Streams that bring nothing, and those to which nothing is published: a silent sender is seen by nobody else."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from trikk.alerts.rules.rule import Kind, Point, Reading, Rule, Scene, Severity
-from trikk.core.durations import exactly
+from trikk.core.durations import exactly, lasting
 from trikk.core.errors import ProjectError
 from trikk.core.values import JSON
 from trikk.core.zones import local_text
+from trikk.publishing.publication_records import PUBLISHED
 from trikk.streams.stream_declaration import declared_streams
 from trikk.streams.stream_state import SAYS, StreamStatus
 
@@ -49,6 +50,51 @@ class LateRule(Rule, frozen=True, kw_only=True):
     def commands(self, subject: str, point: Point | None, go_on: str = "") -> list[str]:  # noqa: ARG002
         """Where it stands."""
         return [f"trikk streams {subject.removeprefix(STREAM)}"]
+
+
+class PublishedRule(Rule, frozen=True, kw_only=True):
+    """Bad is a stream, or a broker's topic, to which no run has published anything for too long."""
+
+    kind: ClassVar[Kind] = Kind.UNPUBLISHED
+    about: ClassVar[str] = "stream"
+    severity: Severity = Severity.ALARM
+
+    stream: str = ""  # the last part of the address that `publish` has
+    within: float = 0.0  # seconds that may have passed since the last publication
+
+    def check(self) -> None:
+        """Check that the rule can work; UsageError if not."""
+        if not (self.stream and self.within):
+            problem = "needs a stream, and how old what was published last may be"
+            self.refuse(problem, 'stream = "forecast", within = "26h"')
+        if {":", "/"} & set(self.stream):
+            self.refuse(f"names {self.stream!r}", 'write the last part of its address: stream = "forecast"')
+        if self.windows > 1:
+            self.refuse("takes no `windows`", "give it more time: within")
+
+    def readings(self, scene: Scene, subject: str) -> list[Reading]:
+        """One point: the last publication; none as long as there was none."""
+        now, journal = scene.now.timestamp(), scene.project.journal
+        zone = scene.project.settings.timezone
+        title = f"{subject}: nothing was published for more than {lasting(self.within)}"
+        entries = [journal.last(each) for each in journal.subjects(PUBLISHED) if _is_of(each, subject)]
+        last = max((entry.at for entry in entries if entry is not None), default=None)
+        if last is None:
+            return [Reading(self, subject, title, (), unknown="no run has published anything there yet")]
+        is_late = now - last > self.within
+        text = f"{'nothing was published since' if is_late else 'it was published at'} {local_text(last, zone)}"
+        facts: dict[str, JSON] = {"stream": subject, "expected within": lasting(self.within)}
+        point = Point(str(last), last, last, is_late, text, float(is_late), facts)
+        return [Reading(self, subject, title, (point,))]
+
+    def commands(self, subject: str, point: Point | None, go_on: str = "") -> list[str]:  # noqa: ARG002
+        """What there is of runs, of which one publishes there."""
+        return ["trikk runs"]
+
+
+def _is_of(published: str, stream: str) -> bool:
+    """Whether an address ends with a stream's name: `stream:NAME`, `kafka://hosts/NAME`, `mqtt://hosts/a/NAME`."""
+    return published.removeprefix(PUBLISHED).endswith((f":{stream}", f"/{stream}"))
 
 
 def _expected(scene: Scene) -> dict[str, float]:
