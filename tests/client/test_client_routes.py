@@ -15,6 +15,7 @@ from starlette.routing import compile_path
 from trikk.client.rest_client import Client
 from trikk.client.rest_transport import Reply, Transport
 from trikk.server.http.documents.run_documents import EventDocument
+from trikk.server.http.doors import LONGEST
 from trikk.server.http.request_keys import Keyed
 from trikk.server.http.route_table import ROUTES
 from trikk.server.http.routes import BYTES_TYPE, EVENTS_TYPE, Route
@@ -36,12 +37,12 @@ WORDS = {
     "code": "locked", "state": "failed", "digest": "a" * 64, "since": "2026-11-30", "pipelines": ["add"],
     "first": "2026-11-29", "last": "2026-11-30", "incident": "loss/a=b/c-1", "window": "2026-11-29",
     "slice": "a=b", "role": "viewer", "expires": "90d", "versions": [1, "champion"], "address": "ada@example.org",
-    "topic": "city",
+    "topic": "city", "day": "2026-11-29",
 }  # fmt: skip
 NUMBERS = {"before", "tail", "rows", "most", "after", "limit", "offset"}
 # Where another method has a parameter of that name and another kind.
 BY_METHOD = {("timeline", "since"): 1.5, ("timeline", "until"): 2.5, ("table", "version"): 3,
-             ("monitor", "last"): 7, ("costs", "by"): "model", ("monitor", "kind"): "day",
+             ("monitor", "last"): 7, ("costs", "by"): "model", ("monitor", "kind"): "day", ("drift", "last"): 7,
              ("changes", "since"): "folder", ("rows", "version"): 3,
              ("rows", "where"): [("sensor", "=", "a")]}  # fmt: skip
 
@@ -58,13 +59,21 @@ class Recorder:
         self.query: Mapping[str, str] = {}
         self.body: bytes | None = None
         self.fields: Mapping[str, str] = {}
-        self.repeats = False
+        self.repeats = self.at_length = False
 
     def ask(
-        self, method: str, path: str, query: Any = None, body: Any = None, fields: Any = None, *, repeats: bool
+        self,
+        method: str,
+        path: str,
+        query: Any = None,
+        body: Any = None,
+        fields: Any = None,
+        *,
+        repeats: bool,
+        at_length: bool = False,
     ) -> Reply:
         self.method, self.path, self.query, self.body = method, path, query or {}, body
-        self.fields, self.repeats = fields or {}, repeats
+        self.fields, self.repeats, self.at_length = fields or {}, repeats, at_length
         raise Sent
 
     def stream(self, path: str, fields: Any, *, silence: float) -> Any:
@@ -110,6 +119,9 @@ def test_each_route_has_a_method_that_sends_and_returns_what_it_says(tmp_path: P
         is_keyed = "idempotency-key" in sent.fields
         assert is_keyed == (route.fields is Keyed), name
         assert sent.repeats == (is_keyed or not route.changes) or route.content == EVENTS_TYPE, name
+        assert sent.at_length == (route.longest > LONGEST), (
+            name
+        )  # else it would stop waiting before the server does
         if route.changes:
             assert sent.body is not None
             body = msgspec.json.decode(sent.body, type=route.body)  # names that it does not know are refused

@@ -133,6 +133,12 @@ LOOKS = [
     ("incidents",),
     ("incidents", "--all"),
     ("incidents", "{incident}"),
+    ("monitor",),
+    ("monitor", "people"),
+    ("monitor", "people", "--last", "1"),
+    ("monitor", "people", "--window", "2020-03-02"),
+    ("monitor", "people", "--window", "2020-03-02", "--worst", "3"),
+    ("monitor", "people", "--worst", "2"),
     ("models",),
     ("models", "list", "--environment", "staging"),
     ("models", "people"),
@@ -144,9 +150,10 @@ LOOKS = [
     ("backfills", "last"),
 ]
 DOCUMENTS = [
-    ("monitor",), ("monitor", "people"), ("monitor", "people", "--last", "1"),
-    ("monitor", "people", "--window", "2020-03-02", "--worst", "3"),
-]  # fmt: skip
+    ("backtest", "people", "--when", "mae > X", "--known-ok", "2020-03-01:2020-03-01", "--event", "2020-03-02"),
+    ("backtest", "people", "--alarm", "loss", "--from", "2020-03-02", "--windows", "1"),
+    ("ab", "people", "column:value", "column:value", "--least-days", "2", "--from", "2020-03-01"),
+]
 
 
 @pytest.mark.parametrize("words", LOOKS, ids=" ".join)

@@ -416,21 +416,33 @@ class Client:
         """Monitors that have been evaluated, with their newest windows."""
         return self._pages(of_watch.MonitorDocument, "/monitors", "monitors")
 
-    def monitor(self, name: str, kind: str | None = None, last: int | None = None) -> of_watch.WindowsDocument:
-        """A monitor's last windows (14 if not given), of a kind such as "day"."""
-        return self._get(of_watch.WindowsDocument, f"/monitors/{_name(name)}", {"kind": kind, "last": last})
+    def monitor(
+        self,
+        name: str,
+        kind: str | None = None,
+        last: int | None = None,
+        slice: str | None = None,  # noqa: A002
+    ) -> of_watch.WindowsDocument:
+        """A monitor's last windows (14 if not given), of a kind such as "day"; the matrix of a "column=value"."""
+        query: _Query = {"kind": kind, "last": last, "slice": slice}
+        return self._get(of_watch.WindowsDocument, f"/monitors/{_name(name)}", query)
+
+    def window(self, monitor: str, window: str, kind: str | None = None) -> of_watch.WindowDocument:
+        """One window: its figures by slice, and what they were each time it was evaluated."""
+        path = f"/monitors/{_name(monitor)}/windows/{_name(window)}"
+        return self._get(of_watch.WindowDocument, path, {"kind": kind})
 
     def cases(
         self,
         monitor: str,
-        window: str,
+        window: str | None = None,
         kind: str | None = None,
         slice: str | None = None,  # noqa: A002
         truth: str | None = None,
         predicted: str | None = None,
         most: int | None = None,
     ) -> of_watch.CasesDocument:
-        """The cases behind a window's figures, the worst ones first; `slice` is "column=value"."""
+        """The cases behind a window's figures, the newest with labels if not given; `slice` is "column=value"."""
         query: _Query = {
             "window": window,
             "kind": kind,
@@ -440,6 +452,39 @@ class Client:
             "most": most,
         }
         return self._get(of_watch.CasesDocument, f"/monitors/{_name(monitor)}/cases", query)
+
+    def drift(self, monitor: str, last: int | None = None) -> of_watch.DriftDocument:
+        """How a monitor's last days (14 if not given) differ from earlier ones."""
+        return self._get(of_watch.DriftDocument, f"/monitors/{_name(monitor)}/drift", {"last": last})
+
+    def drift_of_day(self, monitor: str, day: str) -> of_watch.DriftDayDocument:
+        """How one day differs from earlier ones, column by column."""
+        return self._get(of_watch.DriftDayDocument, f"/monitors/{_name(monitor)}/drift/{_name(day)}")
+
+    def backtest(self, monitor: str, **question: Any) -> of_watch.BacktestDocument:
+        """Which alarms a rule would have raised in the past, and which threshold to choose.
+
+        Args:
+            monitor: its name.
+            question: as of `trikk backtest`: `when`, `alarm`, `metric`, `limits` ("psi,missing"), `window`,
+                `slice`, `windows`, `min_labelled`, `from`, `to`, `known_ok_from`, `known_ok_to`, `events` (days,
+                with commas between them), `accept`.
+        """
+        path = f"/monitors/{_name(monitor)}/backtest"
+        return self._get(of_watch.BacktestDocument, path, question, at_length=True)
+
+    def compare_sides(self, monitor: str, first: str, second: str, **options: Any) -> of_watch.SidesDocument:
+        """Whether the second is better than the first, both on exactly the same cases.
+
+        Args:
+            monitor: by whose truth.
+            first: people:3, people@champion, column:last_week, table:shadow, as of `trikk ab`.
+            second: likewise.
+            options: `metric`, `from`, `to`, `least_days`, `confidence`, `matters`, `seed`.
+        """
+        query: _Query = {"first": first, "second": second, **options}
+        path = f"/monitors/{_name(monitor)}/ab"
+        return self._get(of_watch.SidesDocument, path, query, at_length=True)
 
     def explain(self, prediction: str, table: str | None = None) -> dict[str, Any]:
         """Everything behind one prediction."""
@@ -504,8 +549,11 @@ class Client:
 
     # --- how ---
 
-    def _get(self, kind: type[T], path: str, query: _Query = _ALL, *, below: str = _API) -> T:
-        return _document(kind, self._transport.ask("GET", below + path, _given(query), repeats=True))
+    def _get(
+        self, kind: type[T], path: str, query: _Query = _ALL, *, below: str = _API, at_length: bool = False
+    ) -> T:
+        reply = self._transport.ask("GET", below + path, _given(query), repeats=True, at_length=at_length)
+        return _document(kind, reply)
 
     def _post(
         self, kind: type[T], path: str, body: Mapping[str, Any], *, says_by: bool = True, key: str | None = None

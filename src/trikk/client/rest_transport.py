@@ -26,6 +26,7 @@ from trikk.web.refused import JSON_TYPE
 
 _AGAIN = (429, 502, 503, 504)  # statuses after which another try may go well
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0  # seconds between tries; a server's Retry-After counts up to the longest
+_AT_LENGTH = 150.0  # seconds to wait for an answer that takes its time
 BROKEN = (OSError, http.client.HTTPException)
 """What a connection that breaks raises."""
 
@@ -80,6 +81,7 @@ class Transport:
         fields: Mapping[str, str] | None = None,
         *,
         repeats: bool,
+        at_length: bool = False,
     ) -> Reply:
         """Send a request, and read its answer.
 
@@ -90,6 +92,7 @@ class Transport:
             body: JSON.
             fields: header fields beside the usual ones.
             repeats: whether it may be sent again when there is no answer, or one that says to wait.
+            at_length: whether the answer may take minutes to begin.
 
         Raises:
             ServerError: if the server can't be reached, or breaks off.
@@ -101,7 +104,7 @@ class Transport:
             pause = min(_FIRST_PAUSE * 2**number, _LONGEST_PAUSE)
             is_last = not repeats or number == self._tries - 1
             try:
-                reply = self._once(method, target, body, headers, keeps=repeats)
+                reply = self._once(method, target, body, headers, keeps=repeats, at_length=at_length)
             except BROKEN as error:
                 if is_last or isinstance(error, ssl.SSLCertVerificationError):
                     raise self.unreachable(error) from error
@@ -162,12 +165,19 @@ class Transport:
         return http.client.HTTPConnection(host, self._server.port, timeout=timeout)
 
     def _once(
-        self, method: str, target: str, body: bytes | None, headers: Mapping[str, str], *, keeps: bool
+        self,
+        method: str,
+        target: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        *,
+        keeps: bool,
+        at_length: bool,
     ) -> Reply:
         with self._lock:
-            if self._kept is None or not keeps:
+            if self._kept is None or not keeps or at_length:
                 self._drop()
-                self._kept = self._connection(self._timeout)
+                self._kept = self._connection(max(self._timeout, _AT_LENGTH if at_length else 0.0))
             try:
                 self._kept.request(method, target, body, dict(headers))
                 return _read(self._kept.getresponse())

@@ -174,6 +174,20 @@ def test_what_is_watched_is_that_of_the_commands(server: RunningServer, folder: 
     cases = server.get("/monitors/people/cases", window="2020-03-02", most=3)
     assert cases["cases"] == folder.good("monitor", "people", "--window", "2020-03-02", "--worst", "3")["cases"]
     assert len(cases["cases"]) == 3
+    (newest,) = server.get("/monitors/people/cases", most=1)["cases"]
+    assert newest["slot"].startswith("2020-03-03")
+    window = server.get("/monitors/people/windows/2020-03-02")
+    assert window == folder.good("monitor", "people", "--window", "2020-03-02")
+    assert server.get("/monitors/people/windows/2031-01-01", 404)["next"]
+    assert server.get("/monitors/people/drift", 422)["next"]  # it declares none
+    period = {"known_ok_from": "2020-03-01", "known_ok_to": "2020-03-01", "to": "2020-03-02"}
+    replayed = server.get("/monitors/people/backtest", alarm="loss", **period)
+    assert replayed["rule"]["name"] == "loss"
+    assert server.get("/monitors/people/backtest", 422, known_ok_from="2020-03-01")["next"]
+    assert server.get("/monitors/people/backtest", 422, events="2020-02-31")["next"]
+    compared = server.get("/monitors/people/ab", first="column:value", second="column:value", least_days=2)
+    assert compared["difference"] == 0.0
+    assert server.get("/monitors/people/ab", 422, first="column:value", second="column:value", metric="os:abort")
     assert server.get("/timeline")["happenings"] == folder.good("timeline")["happenings"]
     assert server.get("/approvals") == folder.good("approvals")
     (this,) = server.get("/servers")["servers"]

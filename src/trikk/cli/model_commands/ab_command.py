@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from trikk.cli.printing import echo, json_option, number_text, print_json, style, table
+from trikk.cli.server_option import check_json, or_by_server
 from trikk.core.text import counted
 from trikk.execution.project import Project
 from trikk.models.metrics.own_metric import KNOWN
 
 if TYPE_CHECKING:
+    from trikk.client.rest_client import Client
     from trikk.monitoring.ab.ab_comparison import Comparison, Effect
 
 _COLOURS = {"better": "green", "worse": "red", "not yet known": "yellow"}
 _SLICES = 12
 _DATE = click.DateTime(formats=["%Y-%m-%d"])
+
+
+def _by_server(
+    client: Client,
+    monitor: str,
+    first: str,
+    second: str,
+    *,
+    as_json: bool,
+    every: bool,  # noqa: ARG001
+    start: datetime | None,
+    end: datetime | None,
+    **options: Any,
+) -> None:
+    check_json(as_json=as_json)
+    period = {"from": start and start.date(), "to": end and end.date()}
+    print_json(
+        client.compare_sides(monitor, first, second, **period, **{**options, "metric": options["metric"] or None})
+    )
 
 
 @click.command()
@@ -47,6 +68,7 @@ _DATE = click.DateTime(formats=["%Y-%m-%d"])
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the resampling.")
 @click.option("--all", "every", is_flag=True, help="Show all slices.")
 @json_option
+@or_by_server(_by_server, without=("better",))
 def ab(
     monitor: str,
     first: str,

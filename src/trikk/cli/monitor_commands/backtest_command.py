@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trikk.cli.printing import echo, json_option, print_json, style, table
+from trikk.cli.server_option import check_json, or_by_server
 from trikk.core.errors import UsageError
 from trikk.core.text import counted
 from trikk.execution.project import Project
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from trikk.alerts.backtest.answer import Backtest
     from trikk.alerts.backtest.outcomes import Detection, Outcome
     from trikk.alerts.backtest.past import Days
+    from trikk.client.rest_client import Client
 
 _AROUND = 6  # thresholds that are shown on either side of the suggested one
 _COLUMNS = 12
@@ -34,6 +36,21 @@ def _day(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
 
 
 _DATE = click.DateTime(formats=["%Y-%m-%d"])
+
+
+def _by_server(client: Client, known_ok: str, *, as_json: bool, every: bool, **options: Any) -> None:  # noqa: ARG001
+    check_json(as_json=as_json)
+    days = {name: options.pop(name) for name in ("first", "last")}
+    good = _days(known_ok) if known_ok else None
+    asked = {
+        **{name: value for name, value in options.items() if value not in ("", (), None)},
+        "from": days["first"],
+        "to": days["last"],
+        "known_ok_from": good and good.first,
+        "known_ok_to": good and good.last,
+    }
+    several = {name: ",".join(map(str, options[name])) or None for name in ("limits", "events")}
+    print_json(client.backtest(**{**asked, **several}))
 
 
 @click.command()
@@ -75,6 +92,7 @@ _DATE = click.DateTime(formats=["%Y-%m-%d"])
 )
 @click.option("--all", "every", is_flag=True, help="Show all thresholds and columns.")
 @json_option
+@or_by_server(_by_server)
 def backtest(known_ok: str, accept: str, *, every: bool, as_json: bool, **options: Any) -> None:
     """Replay MONITOR's past night by night: which alarms would have fired, and which threshold to choose."""
     from trikk.alerts.backtest.bounds import Accepted

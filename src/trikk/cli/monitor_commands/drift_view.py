@@ -2,57 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from trikk.cli.printing import echo, number_text, print_json, style, table, when
-from trikk.core.errors import UnknownName, UsageError
 from trikk.core.text import counted
-from trikk.execution.project import Project
-from trikk.monitoring.cases.windows import WindowKind
-
-if TYPE_CHECKING:
-    from trikk.monitoring.day_drift.drift_records import DriftRecord
-    from trikk.monitoring.monitor_definition import MonitorSpec
+from trikk.monitoring.day_drift.drift_records import DriftRecord
 
 _COLORS = {"drift": "yellow", "no drift": "green"}
 
 
-def show_drift(project: Project, spec: MonitorSpec, window: str | None, last: int, *, as_json: bool) -> None:
-    """Show the last days' verdicts, or one day's columns and everything that was found of it.
-
-    Args:
-        project: the project.
-        spec: the monitor.
-        window: a day's label; None for the last days.
-        last: how many days.
-        as_json: print JSON.
-
-    Raises:
-        UsageError: if the monitor declares no drift.
-        UnknownName: if the day was not compared.
-    """
-    from trikk.monitoring.day_drift.drift_records import DriftRecords
-
-    records = DriftRecords(project.journal, spec.name)
-    if window:
-        past = records.past(WindowKind.DAY, window)
-        if not past:
-            known = [day.label for day in records.newest(spec, WindowKind.DAY, 30)]
-            raise UnknownName("day", window, known, next=f"trikk monitor {spec.name} --drift")
-        if as_json:
-            print_json({**past[-1].to_json(), "past": [one.to_json() for one in past]})
-        else:
-            _day(past)
-        return
-    days = records.newest(spec, WindowKind.DAY, last)
-    # What earlier builds of the project compared is shown though it declares no drift any more.
-    if not days and spec.drift is None:
-        raise UsageError(f"monitor {spec.name} declares no drift", next="give it drift=Drift()")
+def print_days(document: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print the last days' verdicts (`trikk.monitoring.drilldown.drift_days`)."""
     if as_json:
-        print_json({"monitor": spec.name, "drift": spec.drift, "windows": [day.to_json() for day in days]})
+        print_json(document)
         return
+    days = [DriftRecord.read(day) for day in document["windows"]]
     rows = [[day.label, _verdict(day.verdict), f"{day.rows:,}", day.headline] for day in days]
     table(["DAY", "VERDICT", "PREDICTED", "WHY"], rows, right=["PREDICTED"])
+
+
+def print_day(document: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print one day's columns and everything that was found of it."""
+    if as_json:
+        print_json(document)
+    else:
+        _day([DriftRecord.read(one) for one in document["past"]])
 
 
 def _day(past: list[DriftRecord]) -> None:

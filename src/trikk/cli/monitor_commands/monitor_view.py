@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from trikk.cli.monitor_commands.confusion_view import reasons_of, show_matrix, show_reasons
-from trikk.cli.monitor_commands.drift_view import show_drift
+from trikk.cli.monitor_commands.drift_view import print_day, print_days
 from trikk.cli.printing import (
     CELL,
     echo,
@@ -22,18 +22,19 @@ from trikk.cli.printing import (
     value_text,
     when,
 )
-from trikk.cli.server_option import check_json, or_by_server
-from trikk.core.errors import UnknownName, UsageError
+from trikk.cli.server_option import check_json, or_by_server, trikk
+from trikk.core.errors import UnknownName
 from trikk.core.text import counted, printable, shorten
 from trikk.execution.project import Project
+from trikk.monitoring.figures.records import WindowRecord
+from trikk.monitoring.monitor_definition import MonitorSpec
 
 if TYPE_CHECKING:
     from trikk.client.rest_client import Client
+    from trikk.monitoring.drilldown.recent_windows import RecentWindows
     from trikk.monitoring.drilldown.source_rows import SourceRows
     from trikk.monitoring.estimates.trust import Trust
     from trikk.monitoring.figures.matrix import Matrix
-    from trikk.monitoring.figures.records import Records, WindowRecord
-    from trikk.monitoring.monitor_definition import MonitorSpec
 
 SURE = "probability_of_predicted"
 _SOURCE_ROWS = 5  # of each table that lie behind a prediction
@@ -58,17 +59,33 @@ def _monitor_by_server(
     truth: str | None,
     predicted: str | None,
     last: int,
+    drift: bool,
     as_json: bool,
 ) -> None:
-    check_json(as_json=as_json)
+    from trikk.monitoring.drilldown.drill import slice_named
+    from trikk.monitoring.drilldown.recent_windows import RecentWindows
+
     if name is None:
-        print_json({"monitors": list(client.monitors())})
-    elif window and (worst or slice_ or truth or predicted):
-        print_json(client.cases(name, window, kind, slice_, truth, predicted, worst))
-    elif window or worst or slice_ or truth or predicted:
-        raise UsageError("of one window, a server has the worst cases only", next="add --window LABEL --worst 20")
+        _list(list(client.monitors()), as_json=as_json)
+        return
+    if drift:
+        if window:
+            print_day(client.drift_of_day(name, window), as_json=as_json)
+        else:
+            print_days(client.drift(name, last), as_json=as_json)
+        return
+    chosen = slice_named(slice_) if slice_ else None
+    if worst is not None or truth is not None or predicted is not None or (window and chosen):
+        shown = client.cases(name, window, kind, slice_, truth, predicted, worst)
+        is_whole = worst is None and truth is None and predicted is None
+        record = WindowRecord.read(client.window(name, window, kind)) if window and is_whole else None
+        _print_cases(shown, record, chosen, as_json=as_json)
+    elif window:
+        spec = MonitorSpec.read(client.monitor(name, kind, 1)["monitor"])
+        _print_window(spec, client.window(name, window, kind), as_json=as_json)
     else:
-        print_json(client.monitor(name, kind, last))
+        recent = RecentWindows.read(client.monitor(name, kind, last, slice_), chosen)
+        _history(recent, chosen, as_json=as_json)
 
 
 @click.command()
@@ -86,7 +103,7 @@ def _monitor_by_server(
 @click.option("--last", type=click.IntRange(1), default=14, show_default=True, help="How many windows.")
 @click.option("--drift", is_flag=True, help="How each day's values differ from earlier days'.")
 @json_option
-@or_by_server(_monitor_by_server, without=("drift",))
+@or_by_server(_monitor_by_server)
 def monitor(
     name: str | None,
     window: str | None,
@@ -100,57 +117,66 @@ def monitor(
     as_json: bool,
 ) -> None:
     """List monitors, or show one: its windows, one window's slices, and the cases behind them."""
+    from trikk.monitoring.drilldown.drift_days import drift_document, drift_of_day
     from trikk.monitoring.drilldown.drill import slice_named, the_window
-    from trikk.monitoring.drilldown.recent_windows import check_kind
+    from trikk.monitoring.drilldown.drill import worst as cases_of
+    from trikk.monitoring.drilldown.recent_windows import (
+        cases_document,
+        check_kind,
+        newest_label,
+        recent_windows,
+        window_document,
+    )
+    from trikk.monitoring.figures.monitor_summary import monitor_summary
     from trikk.monitoring.figures.records import Records, names
 
     project = Project.open()
     if name is None:
-        _list(project, names(project.journal), as_json=as_json)
+        summaries = [monitor_summary(project.journal, known) for known in names(project.journal)]
+        _list([summary.to_json() for summary in summaries], as_json=as_json)
         return
     records = Records(project.journal, name)
     spec = records.spec()
     if drift:
-        show_drift(project, spec, window, last, as_json=as_json)
+        if window:
+            print_day(drift_of_day(project.journal, spec, window), as_json=as_json)
+        else:
+            print_days(drift_document(project.journal, spec, last), as_json=as_json)
         return
     kind = kind or spec.windows[0]
     chosen = slice_named(slice_) if slice_ else None
     check_kind(spec, kind, chosen)
-    cell = {"truth": truth, "predicted": predicted}
-    if worst is not None or any(value is not None for value in cell.values()) or (window and chosen):
-        record = the_window(records, kind, window or _newest_label(records, spec, kind))
-        is_whole = worst is None and truth is None and predicted is None
-        _drill(project, record, chosen, {**cell, "most": worst or 20}, with_matrix=is_whole, as_json=as_json)
+    is_whole = worst is None and truth is None and predicted is None
+    if not is_whole or (window and chosen):
+        record = the_window(records, kind, window or newest_label(records, spec, kind))
+        cell = {"truth": truth, "predicted": predicted}
+        cases = cases_of(project, name, kind, record.label, slice_=chosen, **cell, most=worst or 20)
+        shown = cases_document(record, chosen, cases)
+        _print_cases(shown, record if is_whole else None, chosen, as_json=as_json)
     elif window:
         record = the_window(records, kind, window)
-        past = records.past(kind, record.label)
-        if as_json:
-            print_json({**_with_matrices(record), "past": [p.to_json() for p in past]})
-        else:
-            _window(spec, record, past)
+        document = window_document(record, records.past(kind, record.label))
+        _print_window(spec, document, as_json=as_json)
     else:
-        _history(project, spec, kind, chosen, last, as_json=as_json)
+        _history(recent_windows(project, spec, kind, last, chosen), chosen, as_json=as_json)
 
 
-def _history(
-    project: Project, spec: MonitorSpec, kind: str, chosen: tuple[str, str] | None, last: int, *, as_json: bool
-) -> None:
+def _history(recent: RecentWindows, chosen: tuple[str, str] | None, *, as_json: bool) -> None:
     """Show the last windows, or a slice of them, and what they come to together."""
     from trikk.monitoring.cases.ahead import ahead_in_words
-    from trikk.monitoring.drilldown.recent_windows import recent_windows
     from trikk.monitoring.figures.window_figures import beside_metrics
 
-    recent = recent_windows(project, spec, kind, last, chosen)
     if as_json:
         print_json(recent.to_json())
         return
+    spec, kind = recent.spec, recent.kind
     windows, parts, unknown, matrix = recent.windows, recent.parts, recent.unknown, recent.matrix
     # After the JSON, which says it by being empty: a program asks for what may come.
     _check_value(windows, chosen)
     if title := spec.titles.monitor():
         echo(f"{spec.name}: {title}")
     if not windows:
-        echo(f"no {kind} has been evaluated yet: trikk run watch_{spec.name}")
+        echo(f"no {kind} has been evaluated yet: {trikk()} run watch_{spec.name}")
         return
     _timeline(windows, spec.metrics, chosen)
     lines = [f"{f}: not known: {unknown[f]}" for f in unknown if unknown[f] and _is_asked_for(f, spec)]
@@ -175,37 +201,25 @@ def trust_lines(trusted: Sequence[Trust]) -> list[str]:
     return [f"{line} ({', '.join(of)})" if len(of) > 1 else line for line, of in metrics.items()]
 
 
-def _drill(
-    project: Project,
-    record: WindowRecord,
-    chosen: tuple[str, str] | None,
-    wanted: dict[str, Any],
-    *,
-    with_matrix: bool,
-    as_json: bool,
+def _print_cases(
+    shown: Mapping[str, Any], record: WindowRecord | None, chosen: tuple[str, str] | None, *, as_json: bool
 ) -> None:
-    """Show the cases of a window, a slice, or a cell of its confusion matrix."""
-    from trikk.monitoring.drilldown.drill import worst
-    from trikk.monitoring.drilldown.recent_windows import cases_document, matrix_behind
+    """Show the cases of a window, a slice, or a cell of its matrix; with a record, the slice's matrix, too."""
+    from trikk.monitoring.drilldown.recent_windows import matrix_behind
 
-    cases = worst(project, record.monitor, record.kind, record.label, slice_=chosen, **wanted)
     if as_json:
-        print_json(cases_document(record, chosen, cases))
+        print_json(shown)
         return
-    if with_matrix and chosen and (matrix := matrix_behind(record, chosen)) is not None:
+    if record is not None and chosen and (matrix := matrix_behind(record, chosen)) is not None:
         show_matrix(matrix, f"{'='.join(chosen)}, {record.kind} {record.label}")
-    _cases(cases)
+    _cases(shown["cases"])
 
 
-def _with_matrices(record: WindowRecord) -> dict[str, Any]:
-    """A window as JSON, with the confusion matrix of all its cases and of each slice."""
-    from trikk.monitoring.figures.matrix import matrix_of
-
-    document: dict[str, Any] = record.to_json()
-    for part, figures in zip(document["figures"], record.figures, strict=True):
-        if matrix := matrix_of([figures], record.classes):
-            part["confusion_matrix"] = matrix.to_json()
-    return document
+def _print_window(spec: MonitorSpec, document: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(document)
+    else:
+        _window(spec, WindowRecord.read(document), [WindowRecord.read(one) for one in document["past"]])
 
 
 def _is_asked_for(figure: str, spec: MonitorSpec) -> bool:
@@ -224,39 +238,33 @@ def _check_value(windows: Sequence[WindowRecord], chosen: tuple[str, str] | None
         raise UnknownName(f"value of {chosen[0]} in these windows", chosen[1], known)
 
 
-def _newest_label(records: Records, spec: MonitorSpec, kind: str) -> str:
-    """The label of the last window that has labels, or of the last one if none has; "" without windows."""
-    # Today's window has no label yet: a list of it would be empty, and say nothing.
-    newest = records.newest(spec, kind, 1, lambda w: w.whole.labelled) or records.newest(spec, kind, 1)
-    return newest[0].label if newest else ""
-
-
-def _list(project: Project, names: list[str], *, as_json: bool) -> None:
-    from trikk.monitoring.figures.monitor_summary import monitor_summary
-
-    summaries = [monitor_summary(project.journal, name) for name in names]
+def _list(monitors: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     if as_json:
-        print_json({"monitors": [summary.to_json() for summary in summaries]})
+        print_json({"monitors": monitors})
         return
-    monitors = [(summary.spec, summary.cursor, summary.newest) for summary in summaries]
     if not monitors:
         echo("No monitor has been evaluated yet. `trikk watch --once` evaluates those that are declared.")
         return
-    titled = any(s.titles.monitor() for s, _, _ in monitors)
-    table(
-        ["MONITOR", *["TITLE"] * titled, "WATCHES", "EVALUATED AS OF", "NEWEST LABELLED", ""],
-        [
+    rows, titles = [], []
+    for monitor_ in monitors:
+        spec = MonitorSpec.read(monitor_["monitor"])
+        newest = None if monitor_["newest"] is None else WindowRecord.read(monitor_["newest"])
+        titles.append(spec.titles.monitor())
+        rows.append(
             [
-                s.name,
-                *[s.titles.monitor() or "-"] * titled,
-                f"{s.predictions} against {s.truth}",
-                when(c.at),
-                n.label if n else "-",
-                f"{s.metrics[0]} {number_text(n.whole.metrics.get(s.metrics[0]))}" if n else "-",
+                spec.name,
+                f"{spec.predictions} against {spec.truth}",
+                when(monitor_["evaluated"]),
+                newest.label if newest else "-",
+                f"{spec.metrics[0]} {number_text(newest.whole.metrics.get(spec.metrics[0]))}" if newest else "-",
             ]
-            for s, c, n in monitors
-        ],
-    )
+        )
+    heads = ["MONITOR", "WATCHES", "EVALUATED AS OF", "NEWEST LABELLED", ""]
+    if any(titles):
+        heads.insert(1, "TITLE")
+        for row, title in zip(rows, titles, strict=True):
+            row.insert(1, title or "-")
+    table(heads, rows)
 
 
 def _timeline(windows: list[Any], metrics: tuple[str, ...], chosen: tuple[str, str] | None) -> None:
@@ -323,7 +331,7 @@ def _window(spec: MonitorSpec, record: Any, past: list[Any]) -> None:
     if matrix is not None:
         show_matrix(matrix, f"all cases of {record.kind} {record.label}")
     kind = "" if record.kind == spec.windows[0] else f" --kind {record.kind}"
-    command = f"trikk monitor {record.monitor}{kind} --window {record.label}"
+    command = f"{trikk()} monitor {record.monitor}{kind} --window {record.label}"
     echo(f"next: {command} {_worst_cell(matrix) or '--worst 20'}")
 
 

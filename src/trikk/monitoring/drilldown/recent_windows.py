@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,23 @@ class RecentWindows:
     ahead: dict[str, JSON]
     matrix: Matrix | None
 
+    @classmethod
+    def read(cls, document: Mapping[str, Any], chosen: tuple[str, str] | None = None) -> RecentWindows:
+        """What `to_json` wrote of a slice, or of all cases."""
+        windows = [WindowRecord.read(window) for window in document["windows"]]
+        parts, matrix = _parts_of(windows, chosen)
+        unknown = {"unseen": document["unseen_unknown"], "unseen_class": document["unseen_class_unknown"]}
+        return cls(
+            MonitorSpec.read(document["monitor"]),
+            document["kind"],
+            windows,
+            parts,
+            [Trust.read(trust) for trust in document["estimates"]],
+            unknown,
+            document["dated_in_the_future"],
+            matrix,
+        )
+
     def to_json(self) -> dict[str, JSON]:
         """As JSON, which scripts read."""
         return {
@@ -78,8 +96,7 @@ def recent_windows(
     records = Records(project.journal, spec.name)
     windows = records.newest(spec, kind, last)
     judged = records.newest(spec, kind, _JUDGED, _foretold) if estimable(spec) else []
-    parts = [(w.label, part) for w in windows if (part := part_of(w, chosen)) is not None]
-    order = next((w.classes for w in reversed(windows) if w.classes), ())
+    parts, matrix = _parts_of(windows, chosen)
     return RecentWindows(
         spec,
         kind,
@@ -88,8 +105,36 @@ def recent_windows(
         trusts(spec, judged),
         _why_unknown(project, spec, windows),
         records.cursor().ahead,
-        matrix_of([part for _, part in parts], order),
+        matrix,
     )
+
+
+def window_document(record: WindowRecord, past: Sequence[WindowRecord]) -> dict[str, Any]:
+    """One window as JSON, with the confusion matrices of all its cases and of each slice, and its past.
+
+    Args:
+        record: the window.
+        past: how it was evaluated each time, the last among them.
+    """
+    document: dict[str, Any] = record.to_json()
+    for part, figures in zip(document["figures"], record.figures, strict=True):
+        part.update(matrix_document(matrix_of([figures], record.classes)))
+    return {**document, "past": [one.to_json() for one in past]}
+
+
+def newest_label(records: Records, spec: MonitorSpec, kind: str) -> str:
+    """The label of the last window that has labels, or of the last one if none has; "" without windows."""
+    # Today's window has no label yet: a list of it would be empty, and say nothing.
+    newest = records.newest(spec, kind, 1, lambda w: w.whole.labelled) or records.newest(spec, kind, 1)
+    return newest[0].label if newest else ""
+
+
+def _parts_of(
+    windows: Sequence[WindowRecord], chosen: tuple[str, str] | None
+) -> tuple[list[tuple[str, Figures]], Matrix | None]:
+    parts = [(w.label, part) for w in windows if (part := part_of(w, chosen)) is not None]
+    order = next((w.classes for w in reversed(windows) if w.classes), ())
+    return parts, matrix_of([part for _, part in parts], order)
 
 
 def check_kind(spec: MonitorSpec, kind: str, chosen: tuple[str, str] | None = None) -> None:

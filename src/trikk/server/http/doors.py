@@ -23,7 +23,9 @@ _LOOKING, _CHANGING = 6, 4  # threads; a journal that is locked for writing hold
 _WAITING = 200  # requests that may wait for a thread
 LONGEST = 25.0
 """Seconds that a request may take, unless its route says otherwise."""
-_AT_LENGTH, _TURN_WAIT = BoundedSemaphore(2), 5.0  # seconds
+AT_LENGTH = 120.0
+"""Seconds that a request may take which reads a long past, or all there is."""
+_TURNS, _TURN_WAIT = BoundedSemaphore(2), 5.0  # seconds
 
 
 @contextmanager
@@ -36,12 +38,12 @@ def at_length(doing: str) -> Iterator[None]:
     Raises:
         Refused: 503 if two are at it for five seconds more.
     """
-    if not _AT_LENGTH.acquire(timeout=_TURN_WAIT):
+    if not _TURNS.acquire(timeout=_TURN_WAIT):
         raise Refused(503, f"{doing} for others", next="try again in a while")
     try:
         yield
     finally:
-        _AT_LENGTH.release()
+        _TURNS.release()
 
 
 class Workers:

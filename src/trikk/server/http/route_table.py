@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from trikk.access.identity import Role
-from trikk.server.http.doors import Doors
+from trikk.server.http.doors import AT_LENGTH, Doors
 from trikk.server.http.handlers import access_handlers as access
 from trikk.server.http.handlers import backfill_handlers as backfills
 from trikk.server.http.handlers import case_handlers as cases
@@ -19,6 +19,7 @@ from trikk.server.http.handlers import sign_in_handlers as signing
 from trikk.server.http.handlers import stream_handlers as streams
 from trikk.server.http.handlers import subscription_handlers as topics
 from trikk.server.http.handlers import watch_handlers as watch
+from trikk.server.http.handlers.project import study_handlers as studies
 from trikk.server.http.openapi import description
 from trikk.server.http.paging import PageQuery
 from trikk.server.http.probes import PROBES
@@ -135,6 +136,11 @@ ROUTES = (
     ),
     Route("GET", f"{API}/monitors", watch.list_monitors, query=PageQuery),
     Route("GET", _MONITOR, watch.show_monitor, query=watch.MonitorQuery),
+    Route("GET", f"{_MONITOR}/windows/{{window}}", studies.show_window, query=studies.WindowQuery),
+    Route("GET", f"{_MONITOR}/drift", studies.show_drift, query=studies.DriftQuery),
+    Route("GET", f"{_MONITOR}/drift/{{window}}", studies.show_drift_of_day),
+    Route("GET", f"{_MONITOR}/backtest", studies.run_backtest, query=studies.BacktestQuery, longest=AT_LENGTH),
+    Route("GET", f"{_MONITOR}/ab", studies.compare_sides, query=studies.SidesQuery, longest=AT_LENGTH),
     Route("GET", f"{_MONITOR}/cases", cases.list_cases, query=cases.CasesQuery),
     Route("GET", f"{API}/predictions/{{prediction}}", cases.explain_prediction, query=cases.PredictionQuery),
     Route("GET", f"{API}/incidents", watch.list_incidents, query=watch.IncidentsQuery, refusals=(404,)),

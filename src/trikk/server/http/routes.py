@@ -29,7 +29,9 @@ TEXT_TYPE = "text/plain"
 HTML_TYPE = "text/html"
 NAME = "^[A-Za-z][A-Za-z0-9_-]{0,99}$"  # of a run, a pipeline, a table: as `trikk.core.names` has it
 STEP = r"^[A-Za-z][A-Za-z0-9_-]{0,99}(\[[0-9]{1,9}\])?$"  # a step, or an item of one
+WINDOW = "^[0-9][0-9TW:+-]{0,40}$"  # a window's label, or a time in it
 PATH_NAMES = {
+    "window": WINDOW,
     "step": STEP,
     "version": f"^[0-9]{{1,9}}$|{NAME}",
     "prediction": "^[^/\x00-\x1f]{1,200}$",

@@ -85,6 +85,112 @@ class WindowsDocument(TypedDict):
     confusion_matrix: NotRequired[dict[str, Any]]
 
 
+class WindowDocument(TypedDict):
+    """One window: the figures of all cases first, then of slices; `past` has it as of each evaluation."""
+
+    monitor: str
+    kind: str
+    label: str
+    start: str
+    end: str
+    state: str
+    figures: list[dict[str, Any]]
+    at: float
+    run: str
+    fingerprint: str
+    why: str
+    restated: int
+    past: list[dict[str, Any]]
+    classes: NotRequired[list[str]]
+    versions: NotRequired[dict[str, int]]
+
+
+class DriftDocument(TypedDict):
+    """How the last days differ from earlier ones."""
+
+    monitor: str
+    drift: dict[str, Any] | None
+    windows: list[dict[str, Any]]
+
+
+class DriftDayDocument(TypedDict):
+    """How one day differs from earlier ones; `past` has it as of each comparison."""
+
+    monitor: str
+    kind: str
+    label: str
+    start: str
+    end: str
+    verdict: str
+    headline: str
+    columns: list[dict[str, Any]]
+    reference: dict[str, Any] | None
+    rows: int
+    settled: bool
+    at: float
+    run: str
+    fingerprint: str
+    own: str
+    past: list[dict[str, Any]]
+
+
+class BacktestDocument(TypedDict):
+    """What the past says of a rule: the incidents that it would have opened, and what thresholds would have."""
+
+    monitor: str
+    rule: dict[str, Any]
+    replayed: str
+    template: str
+    chosen: str
+    nights: dict[str, Any] | None
+    good: dict[str, Any]
+    windows: dict[str, int]
+    accepted: dict[str, Any]
+    incidents: list[dict[str, Any]] | None
+    detections: list[dict[str, Any]]
+    thresholds: list[dict[str, Any]]
+    columns: list[dict[str, Any]]
+    suggestion: dict[str, Any] | None
+    write: str
+    notes: list[str]
+
+
+# By calls, as `from` can name no attribute.
+SidesDocument = TypedDict(
+    "SidesDocument",
+    {
+        "monitor": str,
+        "metric": str,
+        "better": str,
+        "sides": list[str],
+        "from": str | None,
+        "to": str | None,
+        "cases": int,
+        "days": int,
+        "first": float | None,
+        "second": float | None,
+        "difference": float,
+        "share": float | None,
+        "interval": list[float] | None,
+        "verdict": str,
+        "reason": str,
+        "days_needed": int | None,
+        "chance": NotRequired[float],
+        "confidence": float,
+        "over": str,
+        "alike": float | None,
+        "detectable": float | None,
+        "unpaired": list[int],
+        "unlabelled": int,
+        "unpredicted": int,
+        "unseen_classes": dict[str, Any],
+        "sentence": str,
+        "tables": list[list[dict[str, Any]]],
+        "slices": list[dict[str, Any]],
+    },
+)
+
+
 class IncidentDocument(TypedDict):
     """An incident; times in seconds since 1970."""
 

@@ -7,17 +7,17 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from trikk.monitoring.drilldown.drill import explain, slice_named, the_window, worst
-from trikk.monitoring.drilldown.recent_windows import cases_document
+from trikk.monitoring.drilldown.recent_windows import cases_document, newest_label
 from trikk.monitoring.figures.records import Records
 from trikk.server.http.documents.watch_documents import CasesDocument
 from trikk.server.http.doors import Doors
-from trikk.server.http.routes import NAME, Answer, Call, Given
+from trikk.server.http.routes import NAME, WINDOW, Answer, Call, Given
 
 
 class CasesQuery(Given, frozen=True):
     """Which cases of a monitor are shown."""
 
-    window: Annotated[str, Meta(pattern=r"^[0-9][0-9TW:+-]{0,40}$", description="Such as 2020-03-26.")]
+    window: Annotated[str, Meta(pattern=WINDOW, description="Such as 2020-03-26.")] | None = None  # the newest
     kind: str | None = None  # hour, day, week or month; the monitor's first if not given
     slice: Annotated[str, Meta(pattern="^[^=]+=")] | None = None  # column=value
     truth: str | None = None  # of classes, the one that was true
@@ -32,11 +32,13 @@ class PredictionQuery(Given, frozen=True):
 
 
 def list_cases(doors: Doors, call: Call) -> Answer[CasesDocument]:
-    """Show the cases behind the figures of a monitor's window, the worst ones first."""
+    """Show the cases behind the figures of a monitor's window (the newest with labels), the worst ones first."""
     query: CasesQuery = call.query
     project, name = doors.site.project, call.path["monitor"]
     records = Records(project.journal, name)
-    record = the_window(records, query.kind or records.spec().windows[0], query.window)
+    spec = records.spec()
+    kind = query.kind or spec.windows[0]
+    record = the_window(records, kind, query.window or newest_label(records, spec, kind))
     chosen = slice_named(query.slice) if query.slice else None
     cases = worst(
         project,

@@ -15,6 +15,7 @@ from trikk.access.identity import Identity, IdentityKind, Role
 from trikk.alerts.incidents.book import Book
 from trikk.core.errors import UnknownName, UsageError, WebhookRefused
 from trikk.execution.approvals.decisions import decide
+from trikk.monitoring.drilldown.drill import slice_named
 from trikk.monitoring.drilldown.recent_windows import recent_windows
 from trikk.monitoring.figures.monitor_summary import monitor_summary
 from trikk.monitoring.figures.records import Records, names
@@ -79,6 +80,7 @@ class MonitorQuery(Given, frozen=True):
 
     kind: str | None = None  # hour, day, week or month; the monitor's first if not given
     last: Annotated[int, Meta(ge=1, le=1000)] = 14
+    slice: Annotated[str, Meta(pattern="^[^=]+=")] | None = None  # column=value, of which the matrix is, too
 
 
 class PeriodQuery(Given, frozen=True):
@@ -198,7 +200,8 @@ def show_monitor(doors: Doors, call: Call) -> Answer[WindowsDocument]:
     query: MonitorQuery = call.query
     project = doors.site.project
     spec = Records(project.journal, call.path["monitor"]).spec()
-    return Answer(recent_windows(project, spec, query.kind or spec.windows[0], query.last).to_json())
+    chosen = slice_named(query.slice) if query.slice else None
+    return Answer(recent_windows(project, spec, query.kind or spec.windows[0], query.last, chosen).to_json())
 
 
 def list_incidents(doors: Doors, call: Call) -> Answer[IncidentsPage]:

@@ -1,0 +1,1 @@
+"""Requests on what a project has beside runs and data: studies of its past, channels, reports, upkeep."""
