@@ -13,6 +13,7 @@ from trikk.console.pages.approvals.approvals_page import show_approvals
 from trikk.console.pages.artifacts.artifact_page import ArtifactQuery, show_artifact, view_artifact
 from trikk.console.pages.backfills.backfill_pages import show_backfills, show_one_backfill
 from trikk.console.pages.costs.costs_page import show_costs_page
+from trikk.console.pages.incidents.incident_pages import IncidentListQuery, show_incidents, show_one_incident
 from trikk.console.pages.overview.overview_page import show_overview
 from trikk.console.pages.runs.run_page import RunPageQuery, show_run
 from trikk.console.pages.runs.step_log import LogQuery, download_log
@@ -41,6 +42,8 @@ PAGES: tuple[Page, ...] = (
     Page("/artifacts/{digest}", show_artifact, ArtifactQuery),
     Page("/runs/{run}", show_run, RunPageQuery),
     Page("/runs/{run}/steps/{step}", show_step, StepPageQuery),
+    Page("/incidents", show_incidents, query=IncidentListQuery),
+    Page("/incidents/{incident:path}", show_one_incident),
     Page("/triggers", show_triggers),
     Page("/triggers/{trigger}", show_one_trigger),
     Page("/approvals", show_approvals),
@@ -58,6 +61,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("cancel_run"),
     Action("resume_run"),
     Action("replay_run", then="/runs/{id}"),
+    # In this order: an incident's id may have slashes.
+    Action("acknowledge_incident"),
+    Action("resolve_incident"),
     Action("approve"),
     Action("refuse"),
     Action("pause_backfill"),
@@ -88,8 +94,8 @@ class Console:
 
     routes: Sequence[Route] = (
         *_OTHERS,
+        *(action.route() for action in ACTIONS),  # before the pages, of which some take paths with slashes
         *(route for page in PAGES for route in page.routes()),
-        *(action.route() for action in ACTIONS),
     )
 
     def __init__(self, doors: Doors) -> None:

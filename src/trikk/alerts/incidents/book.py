@@ -26,6 +26,7 @@ class Book:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self._numbers: dict[str, int] = {}
+        self._order: list[tuple[str, int]] = []  # cause and number, as they were listed
         self._closed: set[str] = set()
         self._read = 0
 
@@ -73,6 +74,21 @@ class Book:
                 continue
             incident = self._fold(cause, number)
             if incident.is_open if open_only else incident.state:
+                yield incident
+
+    def newest(self, *, before: str | None = None) -> Iterator[Incident]:
+        """Incidents one by one as they are read, the one that was opened last first; those before one, by its id.
+
+        Raises:
+            UnknownName: if there is no incident of that id.
+        """
+        self._refresh()
+        ids = [f"{cause}-{number}" for cause, number in self._order]
+        if before is not None and before not in ids:
+            raise UnknownName("incident", before, ids)
+        for cause, number in reversed(self._order[: len(ids) if before is None else ids.index(before)]):
+            incident = self._fold(cause, number)
+            if incident.state:
                 yield incident
 
     def unfinished(self) -> list[Incident]:
@@ -167,6 +183,7 @@ class Book:
         for entry in self.ledger.entries(INDEX, after=self._read):
             body: Any = entry.body
             if entry.kind == _LISTED:
+                self._order.append((body["cause"], body["number"]))
                 self._numbers[body["cause"]] = max(self._numbers.get(body["cause"], 0), body["number"])
             elif entry.kind == _CLOSED:
                 self._closed.add(body["incident"])

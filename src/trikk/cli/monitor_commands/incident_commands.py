@@ -115,6 +115,8 @@ def _list(listed: Sequence[Mapping[str, Any]], *, everything: bool, as_json: boo
 
 
 def _show(incident: Mapping[str, Any], *, as_json: bool) -> None:
+    from trikk.alerts.incidents.entry_words import entry_in_words, is_of_way
+
     if as_json:
         print_json(incident)
         return
@@ -122,23 +124,4 @@ def _show(incident: Mapping[str, Any], *, as_json: bool) -> None:
     severity = style(incident["severity"], fg=_COLOURS[incident["severity"]])
     echo("  ", severity, f", {incident['state']}, since {when(incident['since'])}")
     for entry in incident["timeline"]:
-        echo(f"  {when(entry['at'])}  {_said(entry)}")
-
-
-def _said(entry: dict[str, Any]) -> str:
-    """One entry of a timeline in words."""
-    kind = entry["kind"].rpartition(".")[2]
-    why = f": {entry['why']}" if entry.get("why") else ""
-    if entry["kind"].startswith("message."):
-        attempt = f", attempt {entry['attempt']}" if entry.get("attempt", 1) > 1 else ""
-        digest = f" (in a digest of {entry['digest']})" if entry.get("digest") else ""
-        verb = {"sending": "sending", "failed": "not delivered", "given_up": "given up"}.get(kind, kind)
-        return (
-            f"  {verb} {entry['message']} on {entry['channel']}{attempt}{digest}{why if kind != 'sending' else ''}"
-        )
-    if entry["kind"].startswith("start."):
-        run = f"run {entry['run']} {entry['state']}" if entry.get("run") else kind
-        return f"  {entry['pipeline']} {'is being started' if kind == 'claimed' else run}{why}"
-    by = f" by {entry['by']}" if entry.get("by") else ""
-    people = f" (told: {', '.join(entry['tell']) or 'nobody'})" if "tell" in entry else ""
-    return f"{kind}{by}{why}{people}"
+        echo(f"  {when(entry['at'])}  {'  ' if is_of_way(entry) else ''}{entry_in_words(entry)}")

@@ -1,0 +1,1 @@
+"""`/incidents`: what is wrong, and what was done about it."""
