@@ -11,12 +11,13 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.servers.shared import answers, free_ports, launch, shared, stop
+from tests.servers.shared import free_ports, launch, shared, stop
 
 _NOBODY = 65534
 _USER = "trikk"
@@ -83,10 +84,20 @@ def start_postgres(_: Path, owner: int) -> tuple[dict[str, Any], subprocess.Pope
         command = [str(install / "bin/postgres"), "-D", str(data), *(f"--{option}" for option in options)]
         environment = {"LC_ALL": "C", "PATH": os.defpath}
         process = launch(command, log, owner, user=user, remove=folder, environment=environment)
-        if answers(process, port, _SECONDS):
+        if _takes_connections(process, log):
             return {"port": port, "password": password}, process
         stop(process)
     raise RuntimeError(f"postgres: {log.read_text(errors='replace').strip()[-300:]}")
+
+
+def _takes_connections(process: subprocess.Popen[bytes], log: Path) -> bool:
+    """Whether it does within a time; it listens before, and refuses everybody as long as it starts up."""
+    deadline = time.monotonic() + _SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        if "ready to accept connections" in log.read_text(errors="replace"):
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def _copied(install: Path, folder: Path) -> Path:
