@@ -255,6 +255,15 @@ def test_a_cancelled_run_withdraws_what_it_asked() -> None:
     assert list(open_approvals(run.journal)) == []
 
 
+def test_of_runs_that_ask_nothing_no_events_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, _ = waiting()
+    run.journal.create("busy", "nightly", {}, at=1.0)
+    run.journal.append("busy", "run.started", {}, at=2.0)
+    read, events = [], run.journal.events
+    monkeypatch.setattr(run.journal, "events", lambda name: read.append(name) or events(name))
+    assert [state.id for state, _ in open_approvals(run.journal)] == [run.run.id] == read
+
+
 @pytest.mark.parametrize(
     ("step", "why", "error"),
     [("approval", " ", UsageError), ("train", "good", UnknownName)],

@@ -100,6 +100,9 @@ def test_runs_do_not_mix(journal: Journal) -> None:
     second = journal.append("abd", "note", {}, at=2)
     assert journal.events("abc")[1:] == [first]
     assert journal.last_seq("abc") < journal.last_seq("abd") == second.seq
+    journal.append("abd", "remark", {}, at=3)
+    kinds = ("run.created", "note", "remark", "not")
+    assert [journal.has_event("abc", kind) for kind in kinds] == [True, True, False, False]
 
 
 def test_several_events_are_appended_all_or_none(journal: Journal) -> None:
@@ -210,6 +213,7 @@ def test_a_hostile_id_is_refused_when_created_and_unknown_everywhere_else(journa
         lambda: journal.row(name),
         lambda: journal.events(name),
         lambda: journal.last_seq(name),
+        lambda: journal.has_event(name, "note"),
         lambda: journal.lease(name),
         lambda: journal.append(name, "note", {}, at=2),
         lambda: journal.acquire(name, ME, ttl=1, now=1),

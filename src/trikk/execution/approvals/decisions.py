@@ -98,8 +98,9 @@ def open_approvals(journal: Journal, pipeline: str | None = None) -> Iterator[tu
     """
     for status in (RunStatus.WAITING, RunStatus.RUNNING, RunStatus.QUEUED):
         for row in journal.runs(pipeline=pipeline, state=status, limit=None):
-            if row.started is None:
-                continue  # thousands may wait for their first start, and have asked nothing
+            # Thousands may wait for their first start, and have asked nothing; most that run ask nothing either.
+            if row.started is None or not journal.has_event(row.id, EventKind.APPROVAL_ASKED):
+                continue
             state = RunState.fold(row.id, journal.events(row.id))
             yield from ((state, approval) for approval in state.open_approvals())
 

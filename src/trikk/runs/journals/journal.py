@@ -160,6 +160,9 @@ class Journal(Ledger, ServerBeats, Protocol):
     def events(self, run: str, *, after: int = 0, limit: int | None = None) -> list[Event]:
         """The run's events with `seq` greater than `after`, in order; the first so many, or all."""
 
+    def has_event(self, run: str, kind: str) -> bool:
+        """Whether the run has an event of a kind: no body is read, so it costs a small part of `events`."""
+
     def ends(self, *, after: int) -> tuple[list[Event], int]:
         """The events with `seq` greater than `after` by which runs ended, in order, and the newest `seq` of all.
 

@@ -270,6 +270,13 @@ class SqlJournal(SqlLedger, Journal, ABC):
             )
         return sqlrows.events(run, (row[1:-1] for row in rows))
 
+    def has_event(self, run: str, kind: str) -> bool:
+        self._known(run)
+        if self._read("first_of_kind", run=run, kind=kind):
+            return True
+        self.row(run)
+        return False
+
     def ends(self, *, after: int) -> tuple[list[Event], int]:
         until = int(self._read("newest_event")[0][0])
         rows = self._read("run_ends", after=after, until=until) if until > after else []

@@ -78,6 +78,9 @@ SELECT run, seq, kind, at, body, chain FROM $schema.events ORDER BY run, seq
 -- name: last_seq
 SELECT max(seq) FROM $schema.events WHERE run = :run
 
+-- name: first_of_kind
+SELECT seq FROM $schema.events WHERE run = :run AND kind = :kind LIMIT 1
+
 -- name: newest_event
 SELECT coalesce(max(seq), 0) FROM $schema.events
 
