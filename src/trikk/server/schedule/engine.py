@@ -58,7 +58,7 @@ class Engine:
         self._graphs: Mapping[str, Graph] = {}
         self._looks: list[_Look] = []  # a heap
         self.declared: Mapping[str, Declared] = {}
-        self.trouble: dict[str, str] = {}  # by trigger, why it could not be decided when it was looked at last
+        self._told: dict[str, str] = {}  # by trigger, what the log has of why it can't be decided
 
     def adopt(self, declared: Mapping[str, Declared], graphs: Mapping[str, Graph], now: float) -> None:
         """Look at these triggers from now on; those that are new or have changed begin at this moment.
@@ -73,13 +73,11 @@ class Engine:
         """
         moment = _moment(now)
         looks: list[_Look] = []
-        trouble: dict[str, str] = {}
         for trigger in declared.values():
             try:
                 standing = adopt(self._project.journal, trigger, moment)
             except RecordError as error:  # what is damaged of one holds up no other
                 _log.warning("trigger %s can't be taken in: %s", trigger.name, error)
-                trouble[trigger.name] = error.what
                 continue
             # from the cursor and not from now: what came while no server was there is due
             if (tick := next_tick(trigger, standing.state, standing.state.decided)) is not None:
@@ -88,7 +86,7 @@ class Engine:
         heapq.heapify(looks)
         with self._lock:
             self.declared, self._graphs, self._looks = dict(declared), dict(graphs), looks
-            self.trouble = trouble
+            self._told = {}
 
     def turn(self, now: float) -> float:
         """Decide what is due.
@@ -170,7 +168,7 @@ class Engine:
         if outcome.waits:
             self._tell(declared.name, outcome.waits, outcome.waits)
         else:
-            self.trouble.pop(declared.name, None)
+            self._told.pop(declared.name, None)
         with_runs = [each for each in outcome.fired if each.run]
         for each in with_runs:
             self._log_queued(declared, each)
@@ -187,9 +185,9 @@ class Engine:
         return self._graphs[declared.pipeline]
 
     def _tell(self, trigger: str, why: str, text: str) -> None:
-        if self.trouble.get(trigger) != why:  # once, not at each look
+        if self._told.get(trigger) != why:  # once, not at each look
             _log.warning("trigger %s could not be decided: %s", trigger, text)
-        self.trouble[trigger] = why
+        self._told[trigger] = why
 
 
 def _look_after(outcome: Outcome, declared: Declared, moment: datetime, *, is_whole: bool) -> _Look:
