@@ -26,6 +26,7 @@ from zoneinfo import ZoneInfo
 from trikk.core.errors import UsageError
 
 _LONGEST = 200
+_LEAST = timedelta(microseconds=1)
 _FIRST_LOOK = timedelta(hours=1)
 _SOME_DAY = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -91,6 +92,14 @@ def ticks(line: str, zone: ZoneInfo, after: datetime, until: datetime | None = N
                 last = moment
     except OverflowError:  # the end of the calendar
         return
+
+
+def names_time(line: str, local: datetime) -> bool:
+    """Whether a line names a local time (without a zone) by hour and minute, rather than as one of "every"."""
+    minute, hour, *_ = line.split()
+    time = local.replace(tzinfo=UTC)
+    is_every = minute.startswith("*") or hour.startswith("*")
+    return not is_every and next(ticks(line, ZoneInfo("UTC"), time - _LEAST), None) == time
 
 
 def last_tick(line: str, zone: ZoneInfo, after: datetime, until: datetime) -> datetime | None:

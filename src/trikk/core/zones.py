@@ -47,6 +47,11 @@ def moment_named(text: str, zone: tzinfo, *, day_ends: bool = False) -> datetime
         raise UsageError(f"{text[:60]!r} is not a time", next="write 2020-03-03, or 2020-03-03T12:30") from None
 
 
+def is_left_out(local: datetime, zone: tzinfo) -> bool:
+    """Whether a place's clock never shows a time, as it is put forward over it; of one that has a zone, never."""
+    return local.tzinfo is None and moment_of(local, zone).astimezone(zone).replace(tzinfo=None) != local
+
+
 def local_text(at: float, zone: str) -> str:
     """A moment (seconds since 1970) as people of a place read it: "2020-03-22 23:59 NZDT"."""
     return f"{datetime.fromtimestamp(at, ZoneInfo(zone)):%Y-%m-%d %H:%M %Z}"

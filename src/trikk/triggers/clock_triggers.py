@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import force_setattr
 
-from trikk.core.cron import checked_cron, explained, newest_ticks, ticks
+from trikk.core.cron import checked_cron, explained, names_time, newest_ticks, ticks
 from trikk.core.durations import exactly, seconds
 from trikk.core.errors import UsageError
+from trikk.core.zones import start_of
 from trikk.triggers.declaration import Missed, Overlap, Trigger, one_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -62,6 +63,10 @@ class ClockTrigger(Trigger, frozen=True, kw_only=True):
         """Whether it comes due at this very moment."""
         return self.next_after(moment - timedelta(microseconds=1)) == moment
 
+    def in_place_of(self, left_out: datetime) -> datetime | None:  # noqa: ARG002 - only some have such moments
+        """The moment, in UTC, at which it comes due in place of a local time that the clock leaves out, if any."""
+        return None
+
     def count(self, after: datetime, until: datetime, at_most: int) -> int:
         """How many `ticks` there are; `at_most` if there are more."""
         return sum(1 for _ in islice(self.ticks(after, until), at_most))
@@ -94,6 +99,11 @@ class Cron(ClockTrigger, frozen=True, tag="cron"):
     def newest(self, after: datetime, until: datetime, count: int) -> list[datetime]:
         """The last `count` of `ticks`, in order; quick however long the time is."""
         return newest_ticks(self.line, self.zone, after, until, count)
+
+    def in_place_of(self, left_out: datetime) -> datetime | None:
+        """The moment, in UTC, at which it comes due in place of a local time that the clock leaves out, if any."""
+        tick = start_of(left_out, self.zone)
+        return tick if names_time(self.line, left_out) and self.comes_due_at(tick) else None
 
 
 class Interval(ClockTrigger, frozen=True, tag="interval"):

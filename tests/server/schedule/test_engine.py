@@ -24,7 +24,7 @@ from tests.server.schedule.places import (
 )
 
 from trikk.core.clock import SystemClock
-from trikk.core.errors import JournalError, UnknownName
+from trikk.core.errors import JournalError, ParameterError, UnknownName
 from trikk.execution.launch import leased
 from trikk.runs.events import EventKind
 from trikk.runs.journals.lease import Holder
@@ -40,6 +40,7 @@ from trikk.triggers import AfterRun, Cron, Event, FileArrived, Interval, Missed,
 from trikk.triggers.declaration import Trigger
 from trikk.triggers.declared import trigger_named
 from trikk.triggers.due_ticks import next_tick
+from trikk.triggers.tick_by_hand import tick_named
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 FOUR = START + 4 * HOUR
@@ -167,6 +168,38 @@ def test_a_run_that_was_started_by_hand_before_its_moment_is_its_run() -> None:
     assert kinds_of(project) == ["trigger.adopted", "tick.started", "tick.passed"]
     look(engine, FOUR + DAY)
     assert len(ticks_of(project)) == 2
+
+
+def test_a_time_that_spring_leaves_out_is_by_hand_the_moment_that_comes_due_in_its_place() -> None:
+    project = project_of()
+    engine = engine_of(project, START, t=Cron("30 2 * * *", timezone="Europe/Oslo"))
+    tick = tick_named(engine.declared["t"], "2026-03-29T02:30")
+    early = by_hand(project, engine, tick - DAY, tick)
+    look(engine, tick + HOUR)
+    assert [row.id for row in rows_of(project) if row.origin["tick"][:10] == "2026-03-29"] == [early.run]
+
+
+@pytest.mark.parametrize(
+    ("trigger", "local", "tick"),
+    [
+        (Cron("30 2 * * *", timezone="Europe/Oslo"), "2026-03-29T02:30", "2026-03-29T01:00:00+00:00"),
+        (Cron("15 2,3 * * sun", timezone="Europe/Oslo"), "2026-03-29T02:15", "2026-03-29T01:00:00+00:00"),
+        (Cron("15 2 * * *", timezone="Australia/Lord_Howe"), "2026-10-04T02:15", "2026-10-03T15:30:00+00:00"),
+        (Cron("30 0 * * *", timezone="America/Sao_Paulo"), "2018-11-04T00:30", "2018-11-04T03:00:00+00:00"),
+        (Cron("30 2 * * *", timezone="Europe/Oslo"), "2026-03-29T02:30+01:00", "2026-03-29T01:30:00+00:00"),
+        (Cron("30 2 * * *", timezone="Europe/Oslo"), "2026-10-25T02:30", "2026-10-25T00:30:00+00:00"),
+        (Cron("0 3 * * *", timezone="Europe/Oslo"), "2026-03-29T02:30", ""),
+        (Cron("*/30 * * * *", timezone="Europe/Oslo"), "2026-03-29T02:30", ""),
+        (Interval("1h", timezone="Europe/Oslo"), "2026-03-29T02:00", ""),
+    ],
+)
+def test_a_time_by_hand_where_clocks_change(trigger: Trigger, local: str, tick: str) -> None:
+    t = declared(t=trigger)["t"]
+    if tick:
+        assert tick_named(t, local).isoformat() == tick
+    else:
+        with pytest.raises(ParameterError, match="is put forward over 2026-03-29T02"):
+            tick_named(t, local)
 
 
 def test_a_command_without_any_server_fires_and_the_server_that_comes_later_knows() -> None:
