@@ -233,6 +233,22 @@ def test_what_is_wrong_with_triggers_is_told_by_them_and_by_doctor(tmp_path: Pat
     assert folder.good("run", "nightly", "-p", "day=2026-11-30")["state"] == "succeeded"
 
 
+def test_doctor_says_which_webhooks_can_take_no_call(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    hooks = "".join(
+        f'[triggers.{name}]\npipeline = "nightly"\nwebhook = "{name}"\nsecret = "${{HOOK_{name.upper()}}}"\n'
+        for name in ("set", "unset", "short")
+    )
+    folder.write(pipelines=CODE, trikk=hooks)
+    done = folder.trikk("doctor", "--json", HOOK_SET="a" * 32, HOOK_SHORT="c2hvcnQ=")
+    told = {one["subject"]: (one["good"], one["text"]) for one in done.json["findings"]}
+    assert done.code == 1
+    assert told["webhook set"] == (True, "its secret is set")
+    assert told["webhook unset"] == (False, "it can take no call: the environment variable HOOK_UNSET is not set")
+    assert told["webhook short"][1].endswith("not 24 bytes or more in base64")
+    assert "c2hvcnQ" not in done.out
+
+
 def test_an_event_is_given_on_the_command_line_as_json(city: Folder) -> None:
     event = '{"id": "7", "kind": "hand", "at": "2026-11-30T03:00:00Z"}'
     assert city.good("run", "nightly", "-p", "day=2026-01-01", "-p", f"event={event}")["state"] == "succeeded"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from trikk.core.errors import TrikkError, UnknownName
+from trikk.core.errors import TrikkError, UnknownName, UsageError
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
@@ -55,8 +55,10 @@ def examine(project: Project) -> list[Finding]:
 
 
 def _of_triggers(project: Project) -> Iterator[Finding]:
-    """Whether triggers, of code and trikk.toml together, can be gone by."""
+    """Whether triggers, of code and trikk.toml together, can be gone by, and webhooks know their calls."""
     from trikk.execution.upkeep.project_check import Finding
+    from trikk.server.sources.webhook_keys import webhook_keys
+    from trikk.triggers.event_triggers import Webhook
 
     try:
         triggers, _ = declared_triggers(project)
@@ -66,6 +68,13 @@ def _of_triggers(project: Project) -> Iterator[Finding]:
         return
     if triggers:
         yield Finding("triggers", True, f"they are well declared: {', '.join(triggers)}")
+    for name, declared in triggers.items():
+        if isinstance(declared.trigger, Webhook):
+            try:
+                webhook_keys(declared.trigger, declared.where)
+                yield Finding(f"webhook {name}", True, "its secret is set")
+            except UsageError as error:
+                yield Finding(f"webhook {name}", False, f"it can take no call: {error.what}", error.next)
 
 
 def _of_reports(reports: Sequence[ReportSpec], monitors: Mapping[str, MonitorSpec]) -> Iterator[Finding]:
