@@ -64,7 +64,9 @@ def every_page(page: Any) -> Iterator[str]:
         answer = page.goto(address)
         assert answer.status == 200, f"{address}: {answer.status}"
         yield address
-        for link in page.eval_on_selector_all("a[href]", "links => links.map(link => new URL(link.getAttribute('href'), location).href)"):
+        for link in page.eval_on_selector_all(
+            "a[href]", "links => links.map(link => new URL(link.getAttribute('href'), location).href)"
+        ):
             parts = urlsplit(link)
             route = route_of(parts.path)
             if (
