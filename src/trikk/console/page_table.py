@@ -14,6 +14,8 @@ from trikk.console.pages.artifacts.artifact_page import ArtifactQuery, show_arti
 from trikk.console.pages.backfills.backfill_pages import show_backfills, show_one_backfill
 from trikk.console.pages.costs.costs_page import show_costs_page
 from trikk.console.pages.incidents.incident_pages import IncidentListQuery, show_incidents, show_one_incident
+from trikk.console.pages.models.model_list_page import show_models
+from trikk.console.pages.models.model_page import ModelQuery, show_model_page
 from trikk.console.pages.overview.overview_page import show_overview
 from trikk.console.pages.runs.run_page import RunPageQuery, show_run
 from trikk.console.pages.runs.step_log import LogQuery, download_log
@@ -44,6 +46,8 @@ PAGES: tuple[Page, ...] = (
     Page("/runs/{run}/steps/{step}", show_step, StepPageQuery),
     Page("/incidents", show_incidents, query=IncidentListQuery),
     Page("/incidents/{incident:path}", show_one_incident),
+    Page("/models", show_models, PageQuery),
+    Page("/models/{model}", show_model_page, ModelQuery),
     Page("/triggers", show_triggers),
     Page("/triggers/{trigger}", show_one_trigger),
     Page("/approvals", show_approvals),
@@ -75,6 +79,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("retry_set_aside"),
     Action("drop_set_aside"),
     Action("revoke_token", then="/settings/tokens"),
+    Action("promote_model"),
+    Action("roll_back_model"),
+    Action("approve_model"),
 )
 _OTHERS = (
     Route("GET", "/live", follow_changes, content=EVENTS_TYPE, query=LiveQuery, statuses=(200, 204)),

@@ -1,0 +1,1 @@
+"""`/models`: registered models, their versions, and who holds which alias."""
