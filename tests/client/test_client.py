@@ -24,17 +24,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> ServedProject:
     return ServedProject(tmp_path_factory.mktemp("asked") / "project")
 
 
-@pytest.fixture(scope="module")
-def token(place: ServedProject) -> str:
-    return Folder(place.root).trikk("token", "create", "ada", "--role", "admin").out.strip()
-
-
-@pytest.fixture(scope="module")
-def server(place: ServedProject, token: str) -> Iterator[RunningServer]:
-    with place.server("--require-token", "--rate", "0") as running:
-        yield running
-
-
 @pytest.fixture
 def client(server: RunningServer, token: str) -> Iterator[trikk.Client]:
     with trikk.Client(server.url, token) as connected:

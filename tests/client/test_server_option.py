@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,17 +22,6 @@ Command = Callable[..., Done]
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> ServedProject:
     return make_project(tmp_path_factory.mktemp("whole") / "project")
-
-
-@pytest.fixture(scope="module")
-def token(place: ServedProject) -> str:
-    return Folder(place.root).trikk("token", "create", "ada", "--role", "admin").out.strip()
-
-
-@pytest.fixture(scope="module")
-def server(place: ServedProject, token: str) -> Iterator[RunningServer]:
-    with place.server("--require-token", "--rate", "0") as running:
-        yield running
 
 
 @pytest.fixture
