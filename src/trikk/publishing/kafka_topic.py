@@ -1,7 +1,8 @@
-"""Looking at a topic of Kafka before anything is sent: is it there, and how large may a message be."""
+"""Clients of Kafka: their settings, how they leave, and a look at a topic before anything is sent to it."""
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import PermanentError
@@ -39,6 +40,16 @@ def configuration(address: Address, seen: Seen, patience: float) -> dict[str, An
             "sasl.password": address.password,
         }
     return settings | (_encrypted(address) if address.secure else {})
+
+
+def leave(consumer: Any, seconds: float) -> None:
+    """Close a consumer, or give up after some seconds.
+
+    While the broker is away, the client waits for it here, and there is no limit to set.
+    """
+    leaving = threading.Thread(target=consumer.close, daemon=True)
+    leaving.start()
+    leaving.join(seconds)
 
 
 def _encrypted(address: Address) -> dict[str, str]:

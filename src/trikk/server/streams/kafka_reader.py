@@ -6,7 +6,6 @@ and nothing is committed. All partitions are read by one consumer; new ones are 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from trikk.core.errors import BrokerError, MissingExtra
 from trikk.core.text import shorten
 from trikk.publishing.broker_address import Address
 from trikk.publishing.kafka_errors import PREFIX, Seen, lasting_cause
-from trikk.publishing.kafka_topic import configuration
+from trikk.publishing.kafka_topic import configuration, leave
 from trikk.server.streams.stream_columns import Columns
 from trikk.server.streams.stream_reader import Lag, PositionsOf, SetAside
 from trikk.storage.positions import Advance
@@ -145,10 +144,7 @@ class KafkaReader:
     def close(self) -> None:
         """Leave the broker; waits some seconds at most."""
         if self._consumer is not None:
-            # While the broker is away, the client waits for it here, and there is no limit to set.
-            leaving = threading.Thread(target=self._consumer.close, daemon=True)
-            leaving.start()
-            leaving.join(_ANSWER)
+            leave(self._consumer, _ANSWER)
             self._consumer = None
 
     # ---- partitions

@@ -12,7 +12,6 @@ later is read from its beginning.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -24,7 +23,7 @@ from trikk.core.text import shorten
 from trikk.pipeline.parameters.trigger_event import Event
 from trikk.publishing.broker_address import Address
 from trikk.publishing.kafka_errors import PREFIX, Seen, lasting_cause
-from trikk.publishing.kafka_topic import configuration
+from trikk.publishing.kafka_topic import configuration, leave
 from trikk.server.sources.messages.kafka_batches import Batches, Range
 from trikk.server.sources.payloads import Unreadable, read_headers, read_payload
 from trikk.server.sources.source_memory import Kind, Memory
@@ -120,10 +119,7 @@ class KafkaSource:
     def close(self) -> None:
         """Leave the group, so that another server has its partitions at once; waits some seconds at most."""
         if self._consumer is not None:
-            # While the broker is away, the client waits for it here, and there is no limit to set.
-            leaving = threading.Thread(target=self._consumer.close, daemon=True)
-            leaving.start()
-            leaving.join(_ANSWER)
+            leave(self._consumer, _ANSWER)
             self._consumer = None
 
     # ---- beginning
