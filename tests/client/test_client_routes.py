@@ -18,7 +18,7 @@ from trikk.server.http.documents.run_documents import EventDocument
 from trikk.server.http.doors import LONGEST
 from trikk.server.http.request_keys import Keyed
 from trikk.server.http.route_table import ROUTES
-from trikk.server.http.routes import BYTES_TYPE, EVENTS_TYPE, Route
+from trikk.server.http.routes import BYTES_TYPE, EVENTS_TYPE, HTML_TYPE, Route
 from trikk.web.refused import JSON_TYPE
 
 LEFT_OUT = {
@@ -131,7 +131,7 @@ def test_each_route_has_a_method_that_sends_and_returns_what_it_says(tmp_path: P
             (item,) = typing.get_args(returns)
             assert list[item] in typing.get_type_hints(route.answer).values(), name  # type: ignore[valid-type]
         else:
-            by_content = {EVENTS_TYPE: Iterator[EventDocument], BYTES_TYPE: Path}
+            by_content = {EVENTS_TYPE: Iterator[EventDocument], BYTES_TYPE: Path, HTML_TYPE: str}
             assert returns == by_content.get(route.content, route.answer), name
     operations = {route.operation for route in ROUTES}
     assert set(LEFT_OUT) <= operations, "a route that is left out is not there"

@@ -53,6 +53,7 @@ COMMANDS = {
         "Evaluate monitors, open and resolve incidents, tell people, make reports.",
     ),
     "incidents": ("monitor_commands.incident_commands", "List incidents, show one, acknowledge or resolve it."),
+    "channels": ("monitor_commands.channel_command", "List where messages go; send a test to a channel."),
     "serve": ("server_commands.serve_command", "Run the project unattended, with a REST API."),
     "token": ("access_commands.token_command", "Make, list and revoke tokens, by which servers know programs."),
     "audit": ("access_commands.audit_command", "Show who changed what, when, and from where."),

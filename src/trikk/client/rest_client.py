@@ -19,6 +19,7 @@ import msgspec
 from trikk.access.audit import AuditLine
 from trikk.access.identity import Identity
 from trikk.access.tokens import ShownToken, TokenDocument, TokenList
+from trikk.alerts.delivery.channel_records import TestMessage
 from trikk.client.event_reader import events
 from trikk.client.rest_transport import Reply, Transport
 from trikk.core.errors import ArtifactCorrupt, ServerError
@@ -30,6 +31,7 @@ from trikk.server.http.documents import project_documents as of_project
 from trikk.server.http.documents import run_documents as of_runs
 from trikk.server.http.documents import watch_documents as of_watch
 from trikk.server.http.documents.health_documents import HealthDocument
+from trikk.server.http.documents.notice_documents import ChannelsDocument, DeliveriesDocument, ReportsDocument
 from trikk.storage.tables.admin import TableInfo, VersionWrite
 from trikk.tracking.lineage import Lineage, Reader
 
@@ -506,6 +508,33 @@ class Client:
         """Resolve an incident by hand."""
         return self._post(of_watch.IncidentDocument, f"/incidents/{_path(incident)}/resolve", {"why": why})
 
+    def channels(self) -> ChannelsDocument:
+        """The channels of alarms: what goes there, and whether their addresses can be used."""
+        return self._get(ChannelsDocument, "/channels")
+
+    def test_channel(self, channel: str, why: str = "") -> TestMessage:
+        """Send a message to a channel that says it is a test."""
+        return self._post(TestMessage, f"/channels/{_name(channel)}/test", {"why": why})
+
+    def reports(self) -> ReportsDocument:
+        """Reports: when each comes due, when it was made last, mails that have not come yet."""
+        return self._get(ReportsDocument, "/reports")
+
+    def deliveries(self, report: str) -> DeliveriesDocument:
+        """To whom the pages of a report have come, the latest period first."""
+        return self._get(DeliveriesDocument, f"/reports/{_name(report)}/deliveries")
+
+    def report_page(self, report: str, period: str | None = None, customer: str = "*") -> str:
+        """A page of a report as it was last made, HTML; "*" is the one on everything."""
+        query = _given({"period": period, "customer": customer})
+        return self._transport.ask(
+            "GET", f"{_API}/reports/{_name(report)}/page", query, repeats=True
+        ).body.decode()
+
+    def send_reports(self, report: str | None = None) -> DeliveriesDocument:
+        """Send what has not come to everybody yet who is to get it, of a report or of all."""
+        return self._post(DeliveriesDocument, "/reports/send", {"report": report}, at_length=True)
+
     def timeline(self, since: float | None = None, until: float | None = None) -> of_project.TimelineDocument:
         """What happened from `since` to before `until`, in seconds since 1970."""
         return self._get(of_project.TimelineDocument, "/timeline", {"since": since, "until": until})
@@ -556,15 +585,22 @@ class Client:
         return _document(kind, reply)
 
     def _post(
-        self, kind: type[T], path: str, body: Mapping[str, Any], *, says_by: bool = True, key: str | None = None
+        self,
+        kind: type[T],
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        says_by: bool = True,
+        key: str | None = None,
+        at_length: bool = False,
     ) -> T:
         by = {"by": self.by} if says_by and self.by else {}
         sent = {name: value for name, value in body.items() if value is not None}
         data = msgspec.json.encode({**sent, **by})
         fields = {} if key is None else {"idempotency-key": key}
-        return _document(
-            kind, self._transport.ask("POST", _API + path, None, data, fields, repeats=key is not None)
-        )
+        repeats = key is not None
+        reply = self._transport.ask("POST", _API + path, None, data, fields, repeats=repeats, at_length=at_length)
+        return _document(kind, reply)
 
     def _pages(self, kind: type[T], path: str, name: str, query: _Query = _ALL) -> Iterator[T]:
         query = {**query, "limit": _PAGE}

@@ -144,6 +144,28 @@ def test_models_move_and_incidents_are_resolved(server: RunningServer, folder: F
     assert server.post(f"/incidents/{incident['id']}/resolve", {"why": "again"}, 409)["next"]
 
 
+def test_a_channel_is_tested_and_reports_are_listed(
+    server: RunningServer, folder: Folder, place: ServedProject
+) -> None:
+    listed = server.get("/channels")
+    assert listed == folder.good("channels")
+    assert listed["channels"] == [
+        {"name": "file", "kind": "file", "gets": ["alarm", "warning", "info"], "what": "", "next": ""}
+    ]
+    before = set((place.root / ".trikk" / "alerts").glob("*.eml"))
+    sent = server.post("/channels/file/test", {"by": "ada"})
+    (mail,) = set((place.root / ".trikk" / "alerts").glob("*.eml")) - before
+    assert sent["subject"] == "[served] test of channel file"
+    assert "ada has sent this" in mail.read_text()
+    assert server.post("/channels/nosuch/test", None, 404)["next"]
+    line = folder.good("audit", "--limit", "9")["lines"]
+    assert ("test_channel", "file") in [(one["action"], one["target"].get("channel")) for one in line]
+    assert server.get("/reports") == folder.good("report")
+    assert server.get("/reports/nosuch/page", 404)["next"]
+    assert server.get("/reports/nosuch/deliveries")["deliveries"] == []
+    assert server.post("/reports/send")["deliveries"] == []
+
+
 def test_a_model_tells_who_held_an_alias_when_and_who_uses_it(server: RunningServer, folder: Folder) -> None:
     at = {"at": "1970-01-01T00:00:01.5+00:00"}  # between the two moves
     assert server.get("/models/people/holders", **at)["aliases"] == {"champion": 1}

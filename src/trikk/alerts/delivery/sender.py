@@ -143,10 +143,7 @@ class _Sender:
     def _why_not_sent(self, channel: str, text: Message) -> str:
         """Send one message; why it failed, or "" if it was taken."""
         try:
-            if self.settings.channels[channel].startswith(TOPIC):
-                self._to_topic(channel, text)
-                return ""
-            send(self.project.settings, channel, self.settings.channels[channel], text)
+            hand_to(self.project, self.settings, channel, text, self.now)
         except UsageError as error:
             self.errors.append(f"channel {channel}: {error.what}; {error.next}")
             return error.what
@@ -168,12 +165,20 @@ class _Sender:
             return error.what
         return ""
 
-    def _to_topic(self, channel: str, text: Message) -> None:
-        """Write the message down as a letter to those who subscribe by now; once, however often it is tried."""
-        topic = check_topic(self.settings.channels[channel].removeprefix(TOPIC))
-        body: dict[str, JSON] = {"subject": text.subject, "text": text.text, "html": text.html}
-        people = Recipients.of(self.project.journal, [f"{TOPIC}{topic}"])
-        queue(self.project.journal, f"alert/{text.key}/{channel}", body, people, at=self.now)
+
+def hand_to(project: Project, settings: AlertSettings, channel: str, message_: Message, now: float) -> None:
+    """Hand a message to one of the project's channels; errors as of `send`.
+
+    To a topic it is written down as a letter to those who subscribe by now; once, however often it is tried.
+    """
+    address = settings.channels[channel]
+    if not address.startswith(TOPIC):
+        send(project.settings, channel, address, message_)
+        return
+    topic = check_topic(address.removeprefix(TOPIC))
+    body: dict[str, JSON] = {"subject": message_.subject, "text": message_.text, "html": message_.html}
+    people = Recipients.of(project.journal, [f"{TOPIC}{topic}"])
+    queue(project.journal, f"alert/{message_.key}/{channel}", body, people, at=now)
 
 
 def _failure_of(project: Project, run: str) -> Failure | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,17 +13,29 @@ import click
 from trikk.cli.audited import audited
 from trikk.cli.declaration_check import declared_graphs
 from trikk.cli.printing import echo, json_option, print_json, show_page, table, when
-from trikk.core.errors import UnknownName
+from trikk.cli.server_option import or_by_server, trikk
+from trikk.core.errors import UnknownName, UsageError
 from trikk.execution.project import Project
+from trikk.reports.report_records import Delivered, ReportLine
+from trikk.reports.report_view import PREFIX, delivered, report_lines
 from trikk.runs.states import RunStatus
 
 if TYPE_CHECKING:
+    from trikk.client.rest_client import Client
     from trikk.pipeline.graph import Graph
     from trikk.reports.report_definition import ReportSpec
     from trikk.reports.sending.deliveries import Delivery
     from trikk.runs.run_state import RunState
 
-_PREFIX = "report_"
+
+def _by_server(client: Client, name: str | None, retry: bool, as_json: bool) -> int:
+    if retry:
+        return _print_retried(client.send_reports(name).deliveries, as_json=as_json)
+    if name is not None:
+        mend = f"{trikk()} run {PREFIX}{name} -p period=2020-03"
+        raise UsageError("a server makes a report as it runs any pipeline", next=mend)
+    _print_reports(client.reports().reports, as_json=as_json)
+    return 0
 
 
 @click.command()
@@ -36,6 +48,7 @@ _PREFIX = "report_"
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write the files there.")
 @click.option("--retry", is_flag=True, help="Make nothing; send what has not reached everybody yet.")
 @json_option
+@or_by_server(_by_server, without=("period", "customer", "as_known_at", "send", "show", "out"))
 @audited(lambda options: "make_report" if options["name"] else "", "name", "period", "customer")
 def report(
     name: str | None,
@@ -58,7 +71,7 @@ def report(
     if name is None:
         if making:
             raise click.UsageError("name the report to make; `trikk report` lists them")
-        _list(project, as_json=as_json)
+        _print_reports(report_lines(project, _declared(project), time.time()), as_json=as_json)
         return 0
     given = {"period": period, "customer": customer, "as_known_at": as_known_at, "send": "true" if send else None}
     return _make(
@@ -66,24 +79,21 @@ def report(
     )
 
 
-def _list(project: Project, *, as_json: bool) -> None:
-    specs = _declared(project)
-    past = set(project.journal.children("report/"))
-    reports = [_described(project, name, specs.get(name)) for name in sorted({*specs, *past})]
+def _print_reports(reports: Sequence[ReportLine], *, as_json: bool) -> None:
     if as_json:
-        print_json({"reports": reports})
+        print_json({"reports": [one.to_json() for one in reports]})
     elif not reports:
         echo('no reports yet: declare one: Report("monthly", monitors=[people])')
     else:
         rows = [
             [
-                one["name"] + ("" if one["declared"] else " (no longer declared)"),
-                str(one["period"] or "-"),
-                one["schedule"] or "-",
+                one.name + ("" if one.declared else " (no longer declared)"),
+                one.period or "-",
+                one.schedule or "-",
                 _next(one),
-                ", ".join(one["monitors"]) or "-",
-                when(one["made"]),
-                str(one["outstanding"]),
+                ", ".join(one.monitors) or "-",
+                when(one.made),
+                str(one.outstanding),
             ]
             for one in reports
         ]
@@ -98,47 +108,11 @@ def _declared(project: Project) -> dict[str, ReportSpec]:
     return {spec.name: spec for spec in declared(declared_graphs(project)).values()}
 
 
-def _next(one: dict[str, Any]) -> str:
+def _next(one: ReportLine) -> str:
     """When a report comes due, by its own clock."""
-    if one["due"]:
-        return f"due since {datetime.fromisoformat(one['due']):%Y-%m-%d %H:%M}"
-    return f"{datetime.fromisoformat(one['next']):%Y-%m-%d %H:%M}" if one["next"] else "-"
-
-
-def _described(project: Project, name: str, declared: ReportSpec | None) -> dict[str, Any]:
-    from trikk.reports.due_reports import moments
-    from trikk.reports.report_config import has_server, report_settings
-    from trikk.reports.sending.deliveries import Delivery
-    from trikk.reports.sending.send_pages import subscribers
-
-    last_entry = project.journal.last(f"report/{name}")
-    # Of one that the code no longer declares, as it was last made.
-    spec: dict[str, Any] = declared.to_json() if declared else last_entry.body if last_entry else {}
-    due, coming = moments(project.journal, declared, datetime.now(UTC)) if declared else (None, None)
-    last = project.journal.runs(pipeline=_PREFIX + name, limit=1)
-    # Without the server: a list must not fail because a password is not set here.
-    settings = report_settings(project.settings, with_server=False)
-    kind = "smtp" if has_server(project.settings) else "file"
-    deliveries = [
-        Delivery.fold(subject, project.journal.entries(subject))
-        for subject in project.journal.subjects(f"report/{name}/delivery/")
-    ]
-    return {
-        "name": name,
-        "declared": declared is not None,
-        "title": spec.get("title"),
-        "period": spec.get("period"),
-        "monitors": spec.get("monitors", []),
-        "customers": sorted(spec.get("customers", {})),
-        "schedule": (spec.get("schedule") or None) if declared else None,
-        "next": coming.isoformat() if coming else None,
-        "due": due.isoformat() if due else None,
-        "made": last[0].created if last else None,
-        "outstanding": sum(
-            len(one.outstanding(kind, subscribers(declared, settings, one.customer, project.journal)))
-            for one in deliveries
-        ),
-    }
+    if one.due:
+        return f"due since {datetime.fromisoformat(one.due):%Y-%m-%d %H:%M}"
+    return f"{datetime.fromisoformat(one.next):%Y-%m-%d %H:%M}" if one.next else "-"
 
 
 def _make(
@@ -152,7 +126,7 @@ def _make(
     with Progress(quiet=as_json) as progress, Session(project, How(listener=progress)) as session:
         # Before there is a run: a misspelt customer would be a failed run in everybody's list.
         _check(project, session.executor.graphs(), name, given)
-        state = session.run(_PREFIX + name, given, text=True)
+        state = session.run(PREFIX + name, given, text=True)
     # Before pages are looked for: a run that failed may have made some, and they are not to be taken for whole.
     if state.state != RunStatus.SUCCEEDED:
         if as_json:
@@ -255,11 +229,15 @@ def _retry(project: Project, name: str | None, *, as_json: bool) -> int:
         at=time.time(),
         report=name,
     )
-    sent = [{"report": one.report, "period": one.period, **one.outcome()} for one in attempted]
+    return _print_retried([delivered(one) for one in attempted], as_json=as_json)
+
+
+def _print_retried(deliveries: Sequence[Delivered], *, as_json: bool) -> int:
+    sent = [one.to_json() for one in deliveries]
     if as_json:
         print_json({"deliveries": sent})
     elif not sent:
         echo("every mail has been sent")
     else:
         _tell_sent(sent)
-    return 1 if any(one["failed"] or one["refused"] for one in sent) else 0
+    return 1 if any(one.failed or one.refused for one in deliveries) else 0

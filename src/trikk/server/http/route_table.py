@@ -19,6 +19,7 @@ from trikk.server.http.handlers import sign_in_handlers as signing
 from trikk.server.http.handlers import stream_handlers as streams
 from trikk.server.http.handlers import subscription_handlers as topics
 from trikk.server.http.handlers import watch_handlers as watch
+from trikk.server.http.handlers.project import notice_handlers as notices
 from trikk.server.http.handlers.project import study_handlers as studies
 from trikk.server.http.openapi import description
 from trikk.server.http.paging import PageQuery
@@ -148,6 +149,18 @@ ROUTES = (
     Route("POST", f"{_INCIDENT}/acknowledge", watch.acknowledge_incident, body=Said),
     Route("POST", f"{_INCIDENT}/resolve", watch.resolve_incident, body=watch.Reason),
     Route("GET", _INCIDENT, watch.show_incident),
+    Route("GET", f"{API}/channels", notices.list_channels),
+    Route("POST", f"{API}/channels/{{channel}}/test", notices.test_channel, body=Said, role=Role.DEVELOPER),
+    Route("GET", f"{API}/reports", notices.list_reports),
+    Route("POST", f"{API}/reports/send", notices.send_reports, body=notices.SendReports, longest=AT_LENGTH),
+    Route("GET", f"{API}/reports/{{report}}/deliveries", notices.list_deliveries),
+    Route(
+        "GET",
+        f"{API}/reports/{{report}}/page",
+        notices.show_report_page,
+        content=HTML_TYPE,
+        query=notices.PageQueryOf,
+    ),
     Route("GET", f"{API}/timeline", watch.show_timeline, query=watch.PeriodQuery),
     Route("GET", f"{API}/servers", watch.list_servers),
     Route(
