@@ -70,3 +70,42 @@ def test_a_verdict_names_the_worst_first() -> None:
         "Nothing is wrong, and nothing has run yet.",
         "There is no pipeline yet.",
     ]
+
+
+def test_a_pipeline_shows_its_runs_as_they_are_asked_for(server: RunningServer, runs: dict[str, str]) -> None:
+    listed = read_page(server.client, "/pipelines")
+    assert listed.links["/pipelines/add"] == "add"
+    assert "Keep a number in a table." in listed.text
+    page = read_page(server.client, "/pipelines/add")
+    assert {f"/runs/{runs['good']}", "/tables/totals", "/pipelines/add/start"} <= page.links.keys()
+    assert page.form("/compare").fields["runs"] == runs["good"]
+    for query, is_there in (
+        ("state=succeeded&parameters=n%3D3&since=2020-01-01&until=&environment=main&sort=-seconds", True),
+        ("parameters=n%3D4", False),
+        ("until=2020-01-01", False),
+        ("state=failed", False),
+        ("environment=elsewhere", False),
+    ):
+        shown = read_page(server.client, f"/pipelines/add?{query}")
+        assert (f'value="{runs["good"]}"' in shown.html) == is_there, query
+    code = server.client.get("/pipelines/add.json").json()["listed"][0]["code"]
+    assert f'value="{runs["good"]}"' in read_page(server.client, f"/pipelines/add?code={code[:6]}").html
+    assert (
+        server.client.get("/pipelines/add.runs.csv").text.splitlines()[1].startswith(f"{runs['good']},succeeded")
+    )
+    assert server.client.get("/pipelines/add?state=nonsense").status_code == 422
+    assert read_page(server.client, "/pipelines/nowhere", 404)
+
+
+def test_a_pipeline_shows_its_steps_schedule_and_code(server: RunningServer, runs: dict[str, str]) -> None:
+    durations = read_page(server.client, "/pipelines/add?tab=durations")
+    assert "total" in durations.text
+    assert f"/runs/{runs['good']}" in durations.links
+    schedule = read_page(server.client, "/pipelines/daily?tab=schedule")
+    assert any(link.startswith("/triggers/daily") for link in schedule.links)
+    assert "04:00" in schedule.text
+    definition = read_page(server.client, "/pipelines/daily?tab=definition")
+    assert "&lt;b&gt;&amp;today" in definition.html
+    assert 'def daily(day: str = "<b>&today")' in definition.text
+    assert "pl.DataFrame({" in definition.text  # of its step, in the same file
+    assert "It was never run for each day" in read_page(server.client, "/pipelines/add?tab=backfills").text

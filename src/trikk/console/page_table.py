@@ -17,6 +17,8 @@ from trikk.console.pages.incidents.incident_pages import IncidentListQuery, show
 from trikk.console.pages.models.model_list_page import show_models
 from trikk.console.pages.models.model_page import ModelQuery, show_model_page
 from trikk.console.pages.overview.overview_page import show_overview
+from trikk.console.pages.pipelines.pipeline_page import PipelinePageQuery, show_pipeline
+from trikk.console.pages.pipelines.pipelines_page import show_pipelines
 from trikk.console.pages.runs.run_page import RunPageQuery, show_run
 from trikk.console.pages.runs.step_log import LogQuery, download_log
 from trikk.console.pages.runs.step_page import StepPageQuery, show_step
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 
 PAGES: tuple[Page, ...] = (
     Page("/", show_overview),
+    Page("/pipelines", show_pipelines),
+    Page("/pipelines/{pipeline}", show_pipeline, query=PipelinePageQuery),
     Page("/artifacts/{digest}", show_artifact, ArtifactQuery),
     Page("/runs/{run}", show_run, RunPageQuery),
     Page("/runs/{run}/steps/{step}", show_step, StepPageQuery),

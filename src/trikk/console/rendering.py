@@ -23,7 +23,7 @@ from trikk.console.static_files import static_address
 from trikk.core.errors import MissingExtra
 from trikk.server.http.conditions import has_it, tag_of
 from trikk.server.http.doors import Doors
-from trikk.server.http.forms import BACK, DONE, FORM_TOKEN
+from trikk.server.http.forms import BACK, DONE, FORM_TOKEN, joined
 from trikk.server.http.routes import HTML_TYPE, Call
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def html_response(view: View, doors: Doors, call: Call) -> Response:
 def form_context(view: View, call: Call, token: str) -> dict[str, Any]:
     """What the template of a view knows beside what all templates do."""
     path, _, query = call.target.partition("?")
-    given = dict(parse_qsl(query))
+    given = joined(parse_qsl(query))
     done = given.pop(DONE, "")
     return {
         "view": view,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -61,6 +62,14 @@ def read_form(data: bytes) -> tuple[dict[str, Any], dict[str, str]]:
         else:
             body[name] = text
     return body, form
+
+
+def joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """A query by name; values of one name, as the ticked boxes of a form are sent, with commas between them."""
+    query: dict[str, str] = {}
+    for name, text in pairs:
+        query[name] = f"{query[name]},{text}" if name in query else text
+    return query
 
 
 def _value(text: str) -> Any:

@@ -19,7 +19,7 @@ from trikk.access.audit import recorded
 from trikk.core.text import shorten
 from trikk.server.http.conditions import has_it, tag_of
 from trikk.server.http.doors import Doors
-from trikk.server.http.forms import DONE, FORM_TYPE, read_form
+from trikk.server.http.forms import DONE, FORM_TYPE, joined, read_form
 from trikk.server.http.json_answers import encoded
 from trikk.server.http.problems import PROBLEM_TYPE, RETRY_AFTER, problem_of
 from trikk.server.http.routes import API, NAME, PATH_NAMES, Answer, Call, Pages, Route
@@ -325,8 +325,8 @@ def _query(route: Route, text: bytes) -> Any:
         )
     except ValueError as error:
         raise Refused(400, "the query can't be read", next="write it as ?name=value&name=value") from error
-    given = dict(pairs)
-    if len(given) != len(pairs):
+    given = joined(pairs)
+    if len(given) != len(pairs) and not route.is_page:
         raise Refused(400, "the query names something twice", next="give each name once")
     if route.is_page:
         given.pop(DONE, None)
