@@ -12,6 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trikk.core.errors import TableError
+from trikk.storage.tables import versioned_tables
+from trikk.storage.tables.delta_log import surplus_checkpoints
+from trikk.storage.tables.opening import PROPERTIES
+from trikk.storage.tables.sums import damaged
 from trikk.storage.tables.types import Mode
 from trikk.storage.tables.versioned_tables import Tables, Write
 
@@ -122,3 +126,52 @@ def test_what_a_writer_gives_up_while_clean_up_waits_for_it_is_young(
     report = tables.clean("t", (), grace=0)
     assert (report.removed, report.young) == ((), 1)
     assert tables.scan("t", 0).collect()["v"].to_list() == ["0a", "0b"]
+
+
+def test_checkpoints_go_as_they_age_and_every_version_stays_readable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PROPERTIES, "delta.checkpointInterval", "1")
+    monkeypatch.setattr(versioned_tables, "_THINNED_EVERY", 20)
+    tables, log = Tables(str(tmp_path)), tmp_path / "t" / "_delta_log"
+    for n in range(61):
+        write(tables, n, "append")
+    versions = [int(path.name[:20]) for path in log.glob("*.checkpoint.parquet")]
+    assert max(versions) == 60
+    assert len(versions) < 40
+    for version in (0, 1, 7, 30, 59, 60):
+        letters = {f"{n}{letter}" for n in range(version + 1) for letter in "ab"}
+        assert set(tables.scan("t", version).select("v").collect()["v"]) == letters
+    assert list(damaged(tmp_path / "t", [])) == []
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 6), st.integers(1, 60), st.integers(0, 3), st.sets(st.integers(0, 300), max_size=3))
+def test_few_checkpoints_stay_and_all_that_could_be_read_can(
+    every: int, count: int, again: int, missing: set[int]
+) -> None:
+    commits = {n for n in range(every * count + 1) if n not in missing}
+    checkpoints: list[int] = []
+    for n in range(1, count + 1):
+        checkpoints.append(n * every)
+        if n % 10 == again or n == count:
+            before = _readable(commits, checkpoints)
+            names = [f"{n:020d}.json" for n in commits] + [f"{n:020d}.checkpoint.parquet" for n in checkpoints]
+            surplus = {int(name[:20]) for name in surplus_checkpoints(names)}
+            checkpoints = [version for version in checkpoints if version not in surplus]
+            assert _readable(commits, checkpoints) == before
+    assert checkpoints[-1] == count * every
+    if not missing:
+        for first, _, third in zip(checkpoints, checkpoints[1:], checkpoints[2:], strict=False):
+            assert third - first > (checkpoints[-1] - third) / 8, "the one between is of no use"
+
+
+def _readable(commits: set[int], checkpoints: list[int]) -> set[int]:
+    """The versions that can be read: from a checkpoint, or the first entry, by all entries since."""
+    starts = {-1, *checkpoints}
+    readable, is_whole = set(), False
+    for version in range(max([*commits, *checkpoints]) + 1):
+        is_whole = version in checkpoints or ((is_whole or version - 1 in starts) and version in commits)
+        if is_whole:
+            readable.add(version)
+    return readable

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
@@ -257,6 +258,14 @@ class RemoteFiles:
 
 _CLIENT = ("timeout", "connect_timeout")
 _PIECE = 1 << 20  # bytes
+
+
+def thin_checkpoints(files: Files, table: str) -> None:
+    """Remove the checkpoints of a table that no version needs; see `delta_log.surplus_checkpoints`."""
+    log = "_delta_log/"
+    listed = takewhile(lambda path: path.startswith(log), (file.path for file in files.every(table)))
+    surplus = table_log.surplus_checkpoints([path.removeprefix(log) for path in listed])
+    files.delete(table, [f"{log}{name}" for name in surplus])
 
 
 def logged(table: DeltaTable) -> dict[str, int]:

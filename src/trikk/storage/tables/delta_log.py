@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import os
 import re
+from bisect import bisect_right
 from contextlib import suppress
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from trikk.storage.tables import sums as table_sums
 from trikk.storage.tables.ranges import FileRange
 
 _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\..*parquet\Z")
+_WHOLE_CHECKPOINT = re.compile(r"\d{20}\.checkpoint\.parquet")
 RESTORE = "restore the file from a backup, or restore the table's folder"
 
 
@@ -207,9 +210,37 @@ def _entries(log: Path) -> tuple[set[int], list[int]]:
         names = os.listdir(log)  # noqa: PTH208  # thousands of names
     except (FileNotFoundError, NotADirectoryError):
         return set(), []
+    return _by_name(names)
+
+
+def _by_name(names: list[str]) -> tuple[set[int], list[int]]:
     commits = {int(name[:20]) for name in names if name[20:] == ".json" and name[:20].isdecimal()}
     rest = [name for name in names if not name.endswith(".json")]
     return commits, [int(match[1]) for name in rest if (match := _CHECKPOINT.match(name))]
+
+
+def surplus_checkpoints(names: list[str]) -> list[str]:
+    """Which files of a log are checkpoints that may go, as every version can be read without them.
+
+    A checkpoint names all that is in the table and all that has ever left it, so that one every 50 versions takes
+    space that grows with the square of their number. Those that stay are at most an eighth as far apart as
+    they are from the end: there are few, and a version is read from the one before it and the entries since.
+
+    Args:
+        names: of all files in the log.
+    """
+    commits, _ = _by_name(names)
+    # One file each, as delta-rs and trikk write them; of several parts they are another program's.
+    checkpoints = sorted(int(name[:20]) for name in names if _WHOLE_CHECKPOINT.fullmatch(name))
+    missing = sorted(set(range(max(checkpoints, default=0))) - commits)
+    surplus, kept = [], -1
+    for version, following in pairwise(checkpoints):
+        is_near = following - kept <= (checkpoints[-1] - version) / 8
+        if is_near and bisect_right(missing, kept) == bisect_right(missing, following):
+            surplus.append(f"{version:020d}.checkpoint.parquet")
+        else:
+            kept = version
+    return surplus
 
 
 def _damage(table: Path, problem: str, advice: str = RESTORE) -> TableError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -17,7 +17,7 @@ from trikk.storage.stores.locks import file_lock
 from trikk.storage.tables import delta_log as table_log
 from trikk.storage.tables import sums as table_sums
 from trikk.storage.tables.admin import CleanReport, TableInfo, VersionWrite, info, sweep, version_writes
-from trikk.storage.tables.data_files import Files, LocalFiles, RemoteFiles, logged
+from trikk.storage.tables.data_files import Files, LocalFiles, RemoteFiles, logged, thin_checkpoints
 from trikk.storage.tables.opening import Place
 from trikk.storage.tables.ranges import FileRange, complete, ranges
 from trikk.storage.tables.run_view import overlay
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tables", "Write", "Committed", "TableInfo", "CleanReport"]
 
+_THINNED_EVERY = 1000  # versions
 _FEW = 100  # commits, each a request where the table is in a bucket
 
 
@@ -220,6 +221,9 @@ class Tables:
                 if not self._remote:
                     for version in range(0 if before is None else before + 1, committed.version + 1):
                         table_log.sync_commit(Path(place.location), version)
+                if committed.version % _THINNED_EVERY == 0:
+                    with suppress(Exception):  # the rows are in the table: it is done the next time
+                        thin_checkpoints(self._files, name)
             except TrikkError:
                 raise
             except Exception as error:  # polars and deltalake have no common base
