@@ -78,7 +78,12 @@ def pictures(words: str = EVIL) -> dict[str, Svg]:
         GraphEdge(a.key, b.key, dashed=i % 2 == 0) for i, (a, b) in enumerate(zip(nodes, nodes[2:], strict=False))
     ]
     runs = [Dot(i * DAY, 60.0 * 30**i, s, **link) for i, s in enumerate((*STATES, "a later state"))]
-    cells = [[Cell(v, words, wrong=v == 1.0, strong=v == 2.0, **link) for v in (None, 0.0, 1.0, 2.0)]] * 2
+    cells = [
+        [
+            Cell(v, words, scale, strong=v == 2.0, **link)
+            for v, scale in zip((None, 0.0, 1.0, 2.0), ("heat", "miss", "some", "heat"), strict=True)
+        ]
+    ] * 2
     return {
         "dots": dot_chart(
             Dots(words, [Dot(1.0, 2.0, **link)], words, words, words, line=[(1, 1), (2, 2)], line_name=words)

@@ -16,11 +16,12 @@ import msgspec
 import pytest
 from tests.reports.world import SPEC, World, day, figures, files, monthly, window
 
+from trikk.charts.rasterising.png_picture import png
 from trikk.core.errors import UsageError
 from trikk.reports.page import figure_pictures as picture
 from trikk.reports.page import html as page
 from trikk.reports.page import phrases
-from trikk.reports.page.page_content import Content, Point
+from trikk.reports.page.page_content import Content
 from trikk.reports.page.pdf import Sheet
 
 pytest.importorskip("reportlab")
@@ -118,7 +119,7 @@ def test_what_was_restated_by_less_than_is_shown_is_counted_only(corrected: Worl
     body = page.html(content, lambda _: "")
     assert "and 4 more and 2 by less than can be seen here</p>" in body
     assert "Restated: and 4 more and 2 by less than can be seen here" in page.text(content)
-    document = Sheet(500).section(content, section, {"people": picture.draw(section)})
+    document = Sheet(500).section(content, section, {"people": png(picture.drawn(section))})
     texts = [part.text for part in document if hasattr(part, "text")]
     assert "and 4 more and 2 by less than can be seen here" in texts
 
@@ -130,43 +131,13 @@ def test_a_customer_s_page_has_the_reasons_of_their_own_cases(corrected: World) 
     assert {*reasons.values()} == {"2 labels came late", "values were corrected"}
 
 
-@pytest.mark.parametrize(
-    "values", [[2.0, 2.1, 3.04, 2.2], [3.04, 2.0, 2.0], [1.0, 2.0, 3.04], [5.0] + [1.0] * 28 + [9.0]]
-)
-def test_the_worst_figure_is_written_within_the_picture_and_over_no_line(made: Any, values: list[float]) -> None:
-    section = content_of(made).sections[0]
-    points = [Point(str(i), str(i), "final", v, v * 1.05) for i, v in enumerate(values)]
-    seen: list[bool] = []
-
-    def fill(figure: Any) -> None:
-        axes = figure.add_subplot()
-        worst = str(values.index(max(values)))
-        picture._fill(axes, msgspec.structs.replace(section, points=tuple(points), worst=worst))
-        figure.draw_without_rendering()
-        (label,) = axes.texts
-        seen.append(picture._is_free(axes, label.get_window_extent()))
-
-    picture.png(fill, (6.4, 2.6))
-    assert seen == [True]
-
-
-def test_a_day_with_nothing_known_beside_it_is_a_point_since_a_line_does_not_show_it() -> None:
-    assert picture.alone(range(6), [1.0, None, 2.0, None, 3.0, 4.0]) == ([0, 2], [1.0, 2.0])
-    assert picture.alone(range(1), [5.0]) == ([0], [5.0])
-    assert picture.alone(range(2), [None, None]) == ([], [])
-
-
-def test_a_picture_of_nothing_has_no_scale(made: Any) -> None:
-    points = [Point(str(i), str(i), "pending") for i in range(5)]
-    seen: list[Any] = []
-
-    def fill(figure: Any) -> None:
-        axes = figure.add_subplot()
-        picture._fill(axes, msgspec.structs.replace(content_of(made).sections[0], points=tuple(points), worst=""))
-        seen.extend(axes.get_yticks())
-
-    picture.png(fill, (6.4, 2.6))
-    assert seen == []
+def test_the_picture_has_each_window_with_what_it_is_worth_and_writes_the_worst(made: Any) -> None:
+    drawn = picture.drawn(content_of(made).sections[0])
+    assert ">30.0</text>" in drawn
+    assert "<title>1 March: 12.5, 48 cases, final</title>" in drawn
+    assert "<title>5 March: 22.0, 48 cases, restated</title>" in drawn
+    assert "<title>29 March: pending</title>" in drawn
+    assert all(f">{name}</text>" in drawn for name in ("partial", "restated", "pending", "not evaluated"))
 
 
 def test_a_customer_s_page_is_made_of_their_own_cases_alone(world: World, made: Any) -> None:
@@ -297,11 +268,11 @@ def test_the_mail_shows_its_pictures_and_carries_text_and_pdf(made: Any) -> None
 
 def test_the_page_needs_nothing_from_anywhere_and_describes_its_pictures(made: Any) -> None:
     html = files(made)["report.html"].decode()
-    assert set(re.findall(r'(?:src|href)="([a-z]+):', html)) == {"data"}
+    assert not re.findall(r'(?:src|href)="', html)
     assert "http" not in html
     assert "<script" not in html
-    (alt,) = re.findall(r'<img [^>]*alt="([^"]+)"', html)
-    assert alt.startswith("Mean absolute error of people by day: from")
+    (label,) = re.findall(r'<svg [^>]*aria-label="([^"]+)"', html)
+    assert label.startswith("Mean absolute error of people by day: from")
 
 
 def test_whatever_a_table_holds_is_text_on_the_page() -> None:

@@ -12,7 +12,7 @@ from trikk.charts.drawing.marks import Svg, dots, drawing, linked, path, rect, t
 _STEPS = 7
 _INVERTED = 4  # from this step on a text is written in the ground's colour
 _LETTERS = {"text": 11, "small": 10, "tiny": 9}  # the largest of these that fit are taken for all cells
-_MOST_NAME, _MOST_HEAD = 0.32, 90.0
+_MOST_NAME, _MOST_HEAD = 0.38, 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Cell:
     Attributes:
         value: how dark it is; None if there is none, which is drawn dotted.
         text: what is written in it, if it fits.
-        wrong: whether it counts mistakes, which have a colour of their own.
+        scale: its colours: "heat"; "miss" for mistakes, "some" for what is neither.
         strong: whether it is written in bold.
         href: where it leads.
         title: what is shown where one points at it; its row, column and text if not given.
@@ -30,7 +30,7 @@ class Cell:
 
     value: float | None
     text: str = ""
-    wrong: bool = False
+    scale: str = "heat"
     strong: bool = False
     href: str = ""
     title: str = ""
@@ -116,7 +116,7 @@ def _cell(cell: Cell, box: tuple[float, float, float, float], low: float, high: 
     else:
         share = (cell.value - low) / (high - low) if high > low else 0.5
         step = min(max(int(share * _STEPS), 0), _STEPS - 1)
-        body = rect(*box, f"fill {'miss' if cell.wrong else 'heat'}-{step}")
+        body = rect(*box, f"fill {cell.scale}-{step}")
         look = "ground" if step >= _INVERTED else "ink"
     size = _LETTERS[letters]
     if cell.text and text_width(cell.text, size) <= width + 2:

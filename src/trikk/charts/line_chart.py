@@ -47,8 +47,9 @@ from trikk.charts.drawing.marks import (
 )
 from trikk.charts.drawing.scales import Band, Linear, Log, Tick, scale_over
 
-_FEW = 3.0  # pixels for each point, if points are to be marked one by one
+_FEW, _DOTTED = 3.0, 7.0  # pixels for each point, if points are to be pointed at, and if they have a dot
 _LANE, _MOST_LANE_TEXT = 20.0, 0.34
+_NAME_ROWS = 2  # of the names of events
 _PLACES = (
     (6, -5, "start"), (-6, -5, "end"), (0, -8, "middle"), (6, 13, "start"), (-6, 13, "end"), (0, 17, "middle"),
 )  # fmt: skip
@@ -237,9 +238,13 @@ class _Picture:
     @cached_property
     def plot(self) -> Plot:
         """The area of the lines."""
-        top = self.head[1] + 6 + LINE * bool(self.y_title) + LINE * bool(self.lines.events)
+        top = self.head[1] + 6 + LINE * bool(self.y_title) + LINE * self._name_rows
         bottom = self.height - axis_height(self.x_ticks) if not self.lines.lanes else self.height - 8
         return Plot(self.left, top, self.width - 4, max(bottom, top + 40))
+
+    @property
+    def _name_rows(self) -> int:
+        return max((1 + (row or 0) for _, _, row in self._named), default=0)
 
     @property
     def above(self) -> float:
@@ -294,8 +299,10 @@ class _Picture:
                 yield box_sample(f"veil {series.role}", f"interval of {series.name}")
         states = {p.state for series in self.lines.series for p in series.points if p.value is not None}
         role = self.lines.series[0].role if self.lines.series else "prediction"
-        yield from (Sample(_dot(state, (8, 0), role, 2.5), state) for state in _LOOKS if state in states)
         kinds = {window.state for window in self.lines.windows}
+        for state in _LOOKS:
+            if state in states and state not in kinds:
+                yield Sample(_dot(state, (8, 0), role, 2.5), state)
         for kind, name in _WINDOW_NAMES.items():
             if kind in kinds:
                 yield Sample(_area(kind, 0, -4.5, 16, 9), name)
@@ -309,7 +316,8 @@ class _Picture:
     def _window(self, window: Window) -> str:
         left, right = self._edges(window.start, window.end)
         state = window.state if window.state in _WINDOW_NAMES else "missing"
-        body = _area(state, left, self.plot.top, max(right - left, 1.0), self.plot.height)
+        # a little wider, so that no seam shows between two of a kind
+        body = _area(state, left, self.plot.top, max(right - left, 1.0) + 0.4, self.plot.height)
         return linked(body, window.title, window.href)
 
     def _line(self, series: Series) -> Iterator[str]:
@@ -328,7 +336,7 @@ class _Picture:
     def _points(self, series: Series) -> Iterator[str]:
         count = len(series.points)
         each = self.plot.width / max(count, 1)
-        some = each >= _FEW and not series.dashed
+        some = each >= _DOTTED and not series.dashed
         for p in series.points:
             marked = some or p.state != "final" or p.note
             if p.value is None or not (marked or (each >= _FEW and (p.href or p.title))):
@@ -386,21 +394,31 @@ class _Picture:
         wide = text_width(threshold.name, 10)
         return Plot(self.plot.right - wide, bottom - 9, self.plot.right, bottom)
 
-    def _events(self) -> Iterator[str]:
-        end = self.plot.left - 8
-        if self.lines.events and self.lines.events_name:
-            named = text_width(self.lines.events_name, 10)
-            start = max(self.plot.left - 8 - named, 0)
-            end = max(end, start + named + 4)
-            yield text(self.lines.events_name, (start, self.above - 5), "small soft")
+    @cached_property
+    def _named(self) -> list[tuple[Event, float, int | None]]:
+        """Events in order, with the middle of each one's name and its row: None where there is room in neither."""
+        plot_left, plot_right = self.left, self.width - 4
+        named = text_width(self.lines.events_name, 10)
+        ends = [max(plot_left - 8, named + 4 if named > plot_left - 8 else 0.0)] + [-8.0] * (_NAME_ROWS - 1)
+        placed: list[tuple[Event, float, int | None]] = []
         for event in sorted(self.lines.events, key=lambda e: e.at):
+            half = text_width(event.name, 10) / 2
+            middle = min(max(self.x(event.at), plot_left + half), plot_right - half)
+            row = next((row for row, end in enumerate(ends) if middle - half > end), None)
+            if row is not None:
+                ends[row] = middle + half + 4
+            placed.append((event, middle, row))
+        return placed
+
+    def _events(self) -> Iterator[str]:
+        if self.lines.events and self.lines.events_name:
+            start = max(self.left - 8 - text_width(self.lines.events_name, 10), 0)
+            yield text(self.lines.events_name, (start, self.above - 5), "small soft")
+        for event, middle, row in self._named:
             at = self.x(event.at)
             body = segment((at, self.above), (at, self.below.bottom), "dotted event")
-            half = text_width(event.name, 10) / 2
-            middle = min(max(at, self.plot.left + half), self.plot.right - half)
-            if middle - half > end:
-                body += text(event.name, (middle, self.above - 5), "small event", anchor="middle")
-                end = middle + half + 4
+            if row is not None:
+                body += text(event.name, (middle, self.above - 5 - LINE * row), "small event", anchor="middle")
             yield linked(body, event.title or event.name, event.href)
 
     def _lanes(self) -> Iterator[str]:

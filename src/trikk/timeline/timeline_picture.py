@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from statistics import median
-from typing import Any
+from datetime import UTC, datetime
 
+from trikk import charts
 from trikk.alerts.incidents.book import Book
 from trikk.alerts.incidents.incident import Incident
+from trikk.alerts.rules.rule import Severity
+from trikk.charts import Event, Lines, Point, Series, Span, Svg, line_chart
+from trikk.charts.drawing.scales import is_wide
 from trikk.core.errors import UnknownName, UsageError
 from trikk.core.zones import zone_of
 from trikk.models.metrics.own_metric import Better
@@ -20,13 +22,8 @@ from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.reports.monitor_history import MonitorHistory
 from trikk.reports.page import words
 from trikk.reports.page.chronicle import CHAMPION
-from trikk.reports.page.figure_pictures import BLUE, GREY, INK, RED, alone, plain, png
 from trikk.reports.periods import PeriodKind
 from trikk.runs.journals.ledger import Ledger
-
-_COLOURS = {"alarm": RED, "warning": "#b54708", "info": BLUE}
-_WIDE = 12.0  # a largest value so many times the median is drawn on a logarithmic axis
-_SIZE, _LANE = (8.0, 3.2), 0.22
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +109,39 @@ def _title(spec: MonitorSpec, metric: str) -> str:
     return f"{titles.monitor() or spec.name}: {name}{f' ({unit})' if unit else ''}"
 
 
-def draw(drawn: Story) -> bytes:
-    """The picture as PNG, 1600 pixels wide.
+def drawn(told: Story) -> Svg:
+    """The picture, 800 pixels wide."""
+    values = [value for _, value, _ in told.points]
+    wide = told.better == Better.LOWER and is_wide(values)
+    series = [Series("prediction", [Point(at.timestamp(), value) for at, value, _ in told.points])]
+    if any(baseline is not None for _, _, baseline in told.points):
+        points = [Point(at.timestamp(), baseline) for at, _, baseline in told.points]
+        series.append(Series("baseline", points, "baseline", dashed=True))
+    end = told.end.timestamp()
+    chart = Lines(
+        f"{told.title}, per {told.window}, with champions and incidents",
+        series,
+        title=f"{told.title} per {told.window}",
+        zero=told.better == Better.LOWER,
+        log=wide,
+        zone=told.end.tzinfo or UTC,
+        span=(told.points[0][0].timestamp(), end),
+        events=[
+            Event(at.timestamp(), version.partition(" ")[2], title=f"{version} became champion")
+            for at, version in told.champions
+        ],
+        events_name="champion:",
+        lanes=[_drawn_lane(lane, end) for lane in told.lanes],
+    )
+    return line_chart(chart, width=800, height=300)
 
-    Raises:
-        MissingExtra: if matplotlib is not installed.
-    """
-    rows = max(1, len(drawn.lanes))
-    height = _SIZE[1] + _LANE * rows
-    return png(lambda figure: _fill(figure, drawn, rows), (_SIZE[0], height))
+
+def _drawn_lane(lane: Lane, end: float) -> charts.Lane:
+    spans = [
+        Span(opened.timestamp(), end if resolved is None else resolved.timestamp(), lane.severity)
+        for opened, resolved in lane.spans
+    ]
+    return charts.Lane(lane.title, spans)
 
 
 def _champions(ledger: Ledger, environment: str, start: datetime, end: datetime) -> Iterator[tuple[datetime, str]]:
@@ -139,7 +160,7 @@ def _lanes(ledger: Ledger, monitor: str, start: datetime, end: datetime) -> Iter
         over = incident.resolved is not None and incident.resolved < start.timestamp()
         if incident.subject == monitor and incident.opened < end.timestamp() and not over:
             by_cause[incident.cause].append(incident)
-    order = list(_COLOURS)
+    order = list(Severity)
 
     def at(seconds: float) -> datetime:
         return datetime.fromtimestamp(seconds, start.tzinfo)
@@ -148,92 +169,3 @@ def _lanes(ledger: Ledger, monitor: str, start: datetime, end: datetime) -> Iter
         incidents = by_cause[cause]
         spans = tuple((at(one.opened), None if one.resolved is None else at(one.resolved)) for one in incidents)
         yield Lane(incidents[0].title.removeprefix(f"{monitor}: "), incidents[0].severity, spans)
-
-
-def _fill(figure: Any, drawn: Story, rows: int) -> None:
-    from matplotlib import dates
-
-    top, below = figure.subplots(2, 1, sharex=True, height_ratios=[_SIZE[1] - 0.4, _LANE * rows + 0.2])
-    _figures(top, drawn)
-    _incidents(below, drawn)
-    for at, version in drawn.champions:
-        for axes in (top, below):
-            axes.axvline(at, color=GREY, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
-        _above(top, version.rpartition(" ")[2], at, "data", "center")
-    if drawn.champions:
-        _above(top, "champion:", 0, "axes fraction", "right")
-    top.set_xlim(drawn.points[0][0], drawn.end)
-    untyped: Any = dates
-    days = untyped.AutoDateLocator(minticks=3, maxticks=9, tz=drawn.end.tzinfo)
-    below.xaxis.set_major_locator(days)
-    below.xaxis.set_major_formatter(untyped.ConciseDateFormatter(days, tz=drawn.end.tzinfo))
-    below.xaxis.get_offset_text().set_fontsize(7.5)
-
-
-def _above(axes: Any, text: str, place: Any, across: str, align: str) -> None:
-    """A small text above the axes."""
-    axes.annotate(
-        text,
-        (place, 1),
-        xycoords=(across, "axes fraction"),
-        xytext=(0, 4),
-        textcoords="offset points",
-        ha=align,
-        fontsize=7,
-        color=INK,
-    )
-
-
-def _figures(axes: Any, drawn: Story) -> None:
-    times = [at for at, _, _ in drawn.points]
-    values = [value for _, value, _ in drawn.points]
-    known = [value for value in values if value is not None and value > 0]
-    if any(baseline is not None for _, _, baseline in drawn.points):
-        naive = [_or_nan(baseline) for _, _, baseline in drawn.points]
-        axes.plot(times, naive, color=GREY, linewidth=1.2, linestyle=(0, (4, 2)), label="baseline")
-        axes.plot(*alone(times, [b for _, _, b in drawn.points]), color=GREY, linestyle="", marker="_")
-    axes.plot(times, [_or_nan(v) for v in values], color=BLUE, linewidth=1.8, label="prediction", zorder=3)
-    axes.plot(*alone(times, values), color=BLUE, linestyle="", marker="o", markersize=3.5, zorder=3)
-    scale = ""
-    if known and max(known) > _WIDE * median(known) and drawn.better == Better.LOWER:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        scale = ", logarithmic"
-    elif drawn.better == Better.LOWER:
-        axes.set_ylim(bottom=0)
-    axes.set_title(
-        f"{drawn.title} per {drawn.window}{scale}",
-        loc="left",
-        fontsize=9.5,
-        color=INK,
-        fontweight="bold",
-        pad=24,
-    )
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(-0.015, 1.04),
-        ncols=3,
-        frameon=False,
-        fontsize=7.5,
-        labelcolor=INK,
-        borderaxespad=0.2,
-    ).set_in_layout(False)
-    plain(axes)
-    axes.minorticks_off()
-
-
-def _incidents(axes: Any, drawn: Story) -> None:
-    for row, lane in enumerate(drawn.lanes):
-        for opened, resolved in lane.spans:
-            left = max(opened, drawn.points[0][0])
-            width = (resolved or drawn.end) - left
-            axes.barh(row, width, left=left, height=0.6, color=_COLOURS[lane.severity], zorder=3)
-    axes.set_yticks(range(len(drawn.lanes)), [lane.title for lane in drawn.lanes])
-    axes.set_ylim(max(len(drawn.lanes), 1) - 0.4, -0.6)
-    plain(axes)
-    axes.grid(visible=False)
-    axes.tick_params(axis="y", labelsize=7)
-
-
-def _or_nan(value: float | None) -> float:
-    return float("nan") if value is None else value

@@ -14,7 +14,7 @@ LINE = 14
 """The height of a line of labels, in pixels."""
 _APART = 6.0  # the least room between two labels
 _SAMPLE = 16.0  # the width of a sample in a legend
-_MOST_TICKS = 7  # of an upright axis
+_MOST_TICKS = 8  # of an upright axis
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +94,11 @@ def room_for(ticks: Sequence[Tick]) -> float:
 
 
 def upright_axis(ticks: Sequence[Tick], scale: Scale, plot: Plot) -> list[str]:
-    """Faint lines across the plot, with their values before them."""
+    """Faint lines across the plot with their values; that of zero is stronger where it is not the base."""
     grid = "".join(f"M{spot((plot.left, scale(tick.value)))}H{number(plot.right)}" for tick in ticks)
     labels = [text(t.text, (plot.left - 6, scale(t.value) + 3.5), "text soft", anchor="end") for t in ticks]
+    if any(tick.value == 0 for tick in ticks) and scale(0.0) < plot.bottom - 1:
+        labels.append(segment((plot.left, scale(0.0)), (plot.right, scale(0.0)), "thin edge"))
     return [path(grid, "thin grid"), *labels] if ticks else []
 
 

@@ -32,7 +32,7 @@ def fitted(text: str, width: float, size: float = 11) -> str:
 
     Names often differ at their ends only, so both are kept.
     """
-    if text_width(text, size) <= width:
+    if text_width(text, size) <= width + 0.5:  # what a text was measured to need is enough
         return text
     for kept in range(len(text) - 1, 1, -1):
         head = kept - kept // 3

@@ -209,7 +209,5 @@ def drawing(width: float, height: float, label: str, parts: Iterable[str], *, na
     role = "group" if "<a " in body else "img"
     wide, high = number(width), number(height)
     look = "chart natural" if natural else "chart"
-    return Svg(
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="{look}" role="{role}"'
-        f' aria-label="{written(label)}" width="{wide}" height="{high}" viewBox="0 0 {wide} {high}">{body}</svg>'
-    )
+    size = f'width="{wide}" height="{high}" viewBox="0 0 {wide} {high}"'
+    return Svg(f'<svg class="{look}" role="{role}" aria-label="{written(label)}" {size}>{body}</svg>')

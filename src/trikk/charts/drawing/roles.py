@@ -77,6 +77,14 @@ COLOURS: dict[str, tuple[str, str]] = {
     "miss-4": ("#c24a39", "#ee8c7b"),
     "miss-5": ("#b42318", "#f8b0a3"),
     "miss-6": ("#7f150d", "#fdd8d1"),
+    # what is neither, likewise
+    "some-0": ("#f4f6f8", "#1c232a"),
+    "some-1": ("#e1e6eb", "#2b343d"),
+    "some-2": ("#c6ced6", "#3b4650"),
+    "some-3": ("#a3aeb9", "#515d69"),
+    "some-4": ("#66727f", "#98a5b3"),
+    "some-5": ("#52606d", "#b4bfca"),
+    "some-6": ("#323f4b", "#d5dce3"),
 }
 """What a mark means, with its colours on a light and on a dark ground."""
 
@@ -152,7 +160,7 @@ def standalone(picture: str, theme: int = LIGHT) -> Svg:
         return literal[classes]
 
     head, _, body = picture.partition(">")
-    root = _CLASS.sub(f' font-family="{FONT}"', head)
+    root = _CLASS.sub(f' xmlns="http://www.w3.org/2000/svg" font-family="{FONT}"', head)
     ground = f'<rect width="100%" height="100%" fill="{colour("ground", theme)}"/>'
     return Svg(f"{root}>{ground}{_CLASS.sub(attributes, body)}")
 

@@ -151,7 +151,7 @@ def _node(node: GraphNode, left: float, top: float, wide: float, high: float) ->
     body = _form("step", left + 3, top + 3, wide, high, look) if node.counts else ""
     body += _form(node.kind, left, top, wide, high, look)
     first = left + _EDGE + _SIGN * bool(node.state)
-    room = left + wide - _EDGE - first + 0.5  # what has been measured fits
+    room = left + wide - _EDGE - first
     if node.state:
         body += state_sign(node.state, (left + _EDGE + 4, top + 15), 9)
     body += text(fitted(node.name, room), (first, top + 19), "text ink")

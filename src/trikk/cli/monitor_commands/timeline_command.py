@@ -89,8 +89,9 @@ def _row(one: Happening, zone: ZoneInfo) -> list[str]:
 def _draw(
     project: Project, target: Path, monitor: str, metric: str, since: float | None, until: float | None
 ) -> None:
+    from trikk.charts.rasterising.png_picture import png
     from trikk.monitoring.figures.records import names
-    from trikk.timeline.timeline_picture import draw, story
+    from trikk.timeline.timeline_picture import drawn, story
 
     known = names(project.journal)
     if not monitor and len(known) != 1:
@@ -100,9 +101,9 @@ def _draw(
     if monitor and monitor not in known:
         raise UnknownName("monitor", monitor, known)
     chosen = monitor or known[0]
-    drawn = story(project.journal, chosen, project.settings.environment, metric=metric, since=since, until=until)
+    told = story(project.journal, chosen, project.settings.environment, metric=metric, since=since, until=until)
     try:
-        target.write_bytes(draw(drawn))
+        target.write_bytes(png(drawn(told)))
     except OSError as error:
         raise ParameterError(f"{target} can't be written: {error.strerror}", next="choose another file") from error
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trikk.charts import Svg, stylesheet
 from trikk.core.errors import MissingExtra, UsageError
 from trikk.core.text import counted, printable_lines
 from trikk.mailing.mail_addresses import ALL
@@ -28,23 +29,30 @@ def as_data(pictures: Mapping[str, bytes]) -> Image:
     return lambda name: "data:image/png;base64," + base64.b64encode(pictures[name]).decode()
 
 
-def html(content: Content, image: Image, template: str = "") -> str:
+def html(content: Content, image: Image, template: str = "", drawings: Mapping[str, Svg] | None = None) -> str:
     """The page.
+
+    Args:
+        content: what is on it.
+        image: where its pictures are, as PNG.
+        template: one of the project's; "" for trikk's own.
+        drawings: its pictures as parts of it, which trikk's own template shows rather than the PNG; None where
+            the page is to be a mail.
 
     Raises:
         UsageError: if the template can't be found or is written wrongly.
         MissingExtra: if Jinja is not installed.
     """
-    return _rendered(template or OWN, content, image, project=bool(template))
+    return _rendered(template or OWN, content, image, drawings or {}, project=bool(template))
 
 
 def text(content: Content) -> str:
     """The page as plain text, for mail programs that show nothing else."""
-    lines = _rendered("page.txt.j2", content, lambda _: "", project=False).splitlines()
+    lines = _rendered("page.txt.j2", content, lambda _: "", {}, project=False).splitlines()
     return "\n".join(line.rstrip() for line in lines).strip() + "\n"
 
 
-def _rendered(name: str, content: Content, image: Image, *, project: bool) -> str:
+def _rendered(name: str, content: Content, image: Image, drawings: Mapping[str, Svg], *, project: bool) -> str:
     try:
         from jinja2 import TemplateError
     except ImportError:
@@ -55,6 +63,8 @@ def _rendered(name: str, content: Content, image: Image, *, project: bool) -> st
         return environment.get_template(name).render(
             report=content,
             image=image,
+            drawings=drawings,
+            chart_styles=Svg(stylesheet()) if drawings else "",
             described=described,
             inside=content.customer == ALL,
             shown=phrases.SHOWN_SLICES,

@@ -1,17 +1,17 @@
 """The report as PDF, set from the same content as the page; the same content gives the same bytes.
 
-The font is DejaVu Sans, which comes with matplotlib, embedded as far as its letters are used: the fonts that PDF
-readers bring know western European letters only.
+The font is DejaVu Sans, that of the pictures, embedded as far as its letters are used: the fonts that PDF readers
+bring know western European letters only.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
+from trikk.charts.rasterising import png_picture
 from trikk.core.errors import MissingExtra
 from trikk.core.text import printable, printable_lines
 from trikk.mailing.mail_addresses import ALL
@@ -21,7 +21,7 @@ from trikk.reports.page.figure_pictures import CONFUSION
 from trikk.reports.page.page_content import Content, Section, Verdict
 
 FONT, BOLD, MONO = "trikk-sans", "trikk-sans-bold", "trikk-mono"
-_FILES = {FONT: "DejaVuSans.ttf", BOLD: "DejaVuSans-Bold.ttf", MONO: "DejaVuSansMono.ttf"}
+_FILES = {FONT: png_picture.SANS, BOLD: png_picture.BOLD, MONO: png_picture.MONO}
 INK, SOFT, LINE, TILE = "#1f2933", "#52606d", "#dfe3e8", "#f5f7fa"
 COLOURS = {Verdict.BETTER: "#0b6b3a", Verdict.WORSE: "#b42318"}
 _MARGIN, _FRAME = 42.0, 6.0
@@ -31,7 +31,7 @@ def pdf(content: Content, pictures: Mapping[str, bytes]) -> bytes:
     """The report as a PDF document (A4).
 
     Raises:
-        MissingExtra: if reportlab or matplotlib is not installed.
+        MissingExtra: if reportlab is not installed.
     """
     try:
         from reportlab.lib.pagesizes import A4
@@ -74,14 +74,9 @@ def _register_fonts() -> None:
     from reportlab.pdfbase import pdfmetrics
     from reportlab.pdfbase.ttfonts import TTFont
 
-    try:
-        import matplotlib as mpl
-    except ImportError:
-        raise MissingExtra("a report as PDF", "reports") from None
-    folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
     for name, file in _FILES.items():
         if name not in pdfmetrics.getRegisteredFontNames():
-            pdfmetrics.registerFont(TTFont(name, str(folder / file)))
+            pdfmetrics.registerFont(TTFont(name, str(file)))
     pdfmetrics.registerFontFamily(FONT, normal=FONT, bold=BOLD, italic=FONT, boldItalic=BOLD)
 
 

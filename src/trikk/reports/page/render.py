@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from trikk.charts.rasterising.png_picture import png
 from trikk.core.digests import digest_bytes
 from trikk.core.values import JSON
 from trikk.mailing.mail_addresses import ALL
 from trikk.reports.page import html as page
 from trikk.reports.page import mail
-from trikk.reports.page.figure_pictures import CONFUSION, draw, draw_confusion
+from trikk.reports.page.figure_pictures import CONFUSION, drawn, drawn_confusion
 from trikk.reports.page.page_content import Content
 from trikk.reports.page.pdf import pdf
 from trikk.reports.report_definition import ReportSpec
@@ -36,13 +37,16 @@ def render(spec: ReportSpec, data: dict[str, Any]) -> Path:
     """
     content = Content.read(data)
     step = current_step()
-    pictures = {section.monitor: draw(section) for section in content.sections}
-    pictures |= {CONFUSION.format(s.monitor): draw_confusion(s.confusion) for s in content.sections if s.confusion}
-    body = page.html(content, page.as_data(pictures), spec.template)
+    drawings = {section.monitor: drawn(section) for section in content.sections}
+    drawings |= {
+        CONFUSION.format(s.monitor): drawn_confusion(s.confusion) for s in content.sections if s.confusion
+    }
+    pictures = {name: png(drawing) for name, drawing in drawings.items()}
+    body = page.html(content, page.as_data(pictures), spec.template, drawings)
     document = pdf(content, pictures)
     attached = {_file_name(content, ".pdf"): document}
     mark = mail.mark_of(data)  # of what is stored, not of what was read: see there
-    # Twice, as pictures are data in a page, and parts beside it in a mail: mail programs show no data.
+    # Twice, as pictures are part of a page, and lie beside it in a mail: mail programs show nothing else.
     mailed = page.html(content, mail.as_parts(mark), spec.template)
     if spec.notebook:
         body = _notebook_page(spec, content)

@@ -55,7 +55,8 @@ def title_of(metric: str) -> str:
     return TITLES.get(metric, short(metric))
 
 
-def _is_share(metric: str) -> bool:
+def is_share(metric: str) -> bool:
+    """Whether a metric is a share of one, shown in percent."""
     return (_of_classes(metric)[0] or metric) in _SHARES or bool(TOP.fullmatch(metric))
 
 
@@ -118,7 +119,7 @@ def number(value: float | None, metric: str = "", unit: str = "") -> str:
     """A figure for people: three significant digits and a unit, shares in percent, an en dash for none."""
     if value is None:
         return NONE
-    if _is_share(metric):
+    if is_share(metric):
         return percent(value)
     size, behind = abs(value), f"\u00a0{unit}" if unit else ""
     if size >= 1000:
