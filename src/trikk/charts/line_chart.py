@@ -209,9 +209,9 @@ class _Picture:
         else:
             middle = (self.plot.left + self.plot.width / 2, self.plot.top + self.plot.height / 2 + 4)
             self.parts.append(text("no values", middle, "text soft", anchor="middle"))
+        self.parts += self._events()
         self.parts += self._lanes()
         self.parts += level_axis(self.x_ticks, self.x, self.below)
-        self.parts += self._events()
         for series in reversed(self.lines.series):
             self.parts += self._line(series)
         self.parts += [self._threshold(threshold) for threshold in self.lines.thresholds]
@@ -227,13 +227,17 @@ class _Picture:
 
     @cached_property
     def head(self) -> tuple[list[str], float]:
-        return heading(self.lines.title, list(self._samples()), self.width)
+        title = self.lines.title + ", logarithmic" * (self._is_log and bool(self.lines.title))
+        return heading(title, list(self._samples()), self.width)
 
     @property
     def y_title(self) -> str:
         unit = "" if self.lines.unit in ("s", "%", "B") else self.lines.unit
-        log = self.lines.log and any(value > 0 for value in self.values)
-        return ", ".join(filter(None, [unit, "logarithmic" * log]))
+        return ", ".join(filter(None, [unit, "logarithmic" * (self._is_log and not self.lines.title)]))
+
+    @property
+    def _is_log(self) -> bool:
+        return self.lines.log and any(value > 0 for value in self.values)
 
     @cached_property
     def plot(self) -> Plot:
@@ -422,6 +426,8 @@ class _Picture:
             yield linked(body, event.title or event.name, event.href)
 
     def _lanes(self) -> Iterator[str]:
+        if self.lines.lanes:
+            yield segment((self.plot.left, self.plot.bottom), (self.plot.right, self.plot.bottom), "thin grid")
         for row, lane in enumerate(self.lines.lanes):
             top = self.plot.bottom + 8 + row * _LANE
             shown = fitted(lane.name, self.left - 8, 10)

@@ -122,6 +122,7 @@ def drawn(told: Story) -> Svg:
         f"{told.title}, per {told.window}, with champions and incidents",
         series,
         title=f"{told.title} per {told.window}",
+        unit="%" if words.is_share(told.metric) else "",
         zero=told.better == Better.LOWER,
         log=wide,
         zone=told.end.tzinfo or UTC,
