@@ -31,6 +31,8 @@ class HtmlPage(HTMLParser):
         self._texts: list[str] = []
         self._link: str | None = None
         self._in_button = False
+        self._select = ""  # that is open, by name
+        self._options = 0  # of it, so far
         self._quiet = 0
         self.feed(html)
         self.text = " ".join(" ".join(self._texts).split())
@@ -47,7 +49,14 @@ class HtmlPage(HTMLParser):
         elif tag == "form":
             self.forms.append(Form(given.get("action", ""), given.get("method", "get")))
         elif tag in ("input", "textarea", "select") and self.forms and given.get("name"):
-            self.forms[-1].fields[given["name"]] = given.get("value") or ""
+            if given.get("type") not in ("checkbox", "radio") or "checked" in given:
+                self.forms[-1].fields[given["name"]] = given.get("value") or ""
+            self._select = given["name"] if tag == "select" else ""
+            self._options = 0
+        elif tag == "option" and self._select:
+            if "selected" in given or self._options == 0:
+                self.forms[-1].fields[self._select] = given.get("value") or ""
+            self._options += 1
         elif tag == "button":
             self._in_button = True
         elif tag == "title":
@@ -58,6 +67,8 @@ class HtmlPage(HTMLParser):
             self._link = None
         elif tag == "button":
             self._in_button = False
+        elif tag == "select":
+            self._select = ""
         elif tag == "title":
             self._quiet -= 1
 

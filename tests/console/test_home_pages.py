@@ -5,18 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.console.html_reader import read_page
+from tests.console.html_reader import HtmlPage, read_page, send_form
 from tests.server.served import PIPELINES, RunningServer, ServedProject
 
 from trikk.console.pages.overview.overview_verdict import Concern, Verdict, by_weight, counted, sentence
 
 TRIGGERED = """
+from datetime import date
+from typing import Literal
+
 from trikk.triggers import Cron
 
 
 @pipeline(triggers=[Cron("0 4 * * *")])
 def daily(day: str = "<b>&today"):
     total(1)
+
+
+@step
+def taken(counts: list[int]) -> int:
+    return len(counts)
+
+
+@pipeline
+def chosen(
+    day: date, mode: Literal["fast", "exact"] = "fast", counts: list[int] = [1, 2], note: str = "as usual",
+    limit: int | None = None,
+):
+    taken(counts)
 """
 
 
@@ -78,7 +94,8 @@ def test_a_pipeline_shows_its_runs_as_they_are_asked_for(server: RunningServer, 
     assert "Keep a number in a table." in listed.text
     page = read_page(server.client, "/pipelines/add")
     assert {f"/runs/{runs['good']}", "/tables/totals", "/pipelines/add/start"} <= page.links.keys()
-    assert page.form("/compare").fields["runs"] == runs["good"]
+    assert f'name="runs" value="{runs["good"]}"' in page.html
+    assert page.form("/compare").label
     for query, is_there in (
         ("state=succeeded&parameters=n%3D3&since=2020-01-01&until=&environment=main&sort=-seconds", True),
         ("parameters=n%3D4", False),
@@ -109,3 +126,57 @@ def test_a_pipeline_shows_its_steps_schedule_and_code(server: RunningServer, run
     assert 'def daily(day: str = "<b>&today")' in definition.text
     assert "pl.DataFrame({" in definition.text  # of its step, in the same file
     assert "It was never run for each day" in read_page(server.client, "/pipelines/add?tab=backfills").text
+
+
+def test_a_run_is_started_once_by_a_form_that_keeps_what_was_typed(server: RunningServer) -> None:
+    client = server.client
+    form = read_page(client, "/pipelines/chosen/start").form("/pipelines/chosen/start")
+    assert {name: text for name, text in form.fields.items() if name.startswith("texts.")} == {
+        "texts.day": "",
+        "texts.mode": "fast",
+        "texts.counts": "1,2",
+        "texts.note": "as usual",
+        "texts.limit": "",
+    }
+    typed = {"texts.day": "2020-03-26", "texts.counts": "1,<b>x", "texts.note": "", "texts.limit": "none"}
+    refused = send_form(client, form, **typed)
+    assert refused.status_code == 422
+    again = HtmlPage(refused.text)
+    assert not again.forbidden
+    assert "Nothing was started: 1 of the values does not fit." in again.text
+    assert "give a whole number" in again.text
+    kept = again.form("/pipelines/chosen/start")
+    assert {name: kept.fields[name] for name in typed} == typed
+    started = send_form(client, kept, **{"texts.counts": "3"})
+    twice = send_form(client, kept, **{"texts.counts": "3"})
+    assert started.status_code == 303
+    assert started.headers["location"] == twice.headers["location"]
+    run = started.headers["location"].removeprefix("/runs/").removesuffix("?done=start_run")
+    parameters = {"day": "2020-03-26", "mode": "fast", "counts": [3], "note": "", "limit": None}
+    assert server.ended(run)["parameters"] == parameters
+    # Another run by the same press is none: who comes back to the page and changes something is told so.
+    assert send_form(client, kept, **{"texts.counts": "4"}).status_code == 409
+    like = read_page(client, f"/pipelines/chosen/start?like={run}").form("/pipelines/chosen/start")
+    assert {name: like.fields[name] for name in ("texts.counts", "texts.note")} == {
+        "texts.counts": "3",
+        "texts.note": "",
+    }
+
+
+def test_a_backfill_is_begun_by_a_form(server: RunningServer) -> None:
+    client = server.client
+    form = read_page(client, "/pipelines/chosen/backfill").form("/pipelines/chosen/backfill")
+    days = {"from": "2020-03-26", "to": "2020-03-27"}
+    refused = send_form(client, form, **days, **{"parameters.counts": "x"})
+    assert refused.status_code == 422
+    again = HtmlPage(refused.text).form("/pipelines/chosen/backfill")
+    assert (again.fields["parameters.counts"], again.fields["from"]) == ("x", "2020-03-26")
+    begun = send_form(client, again, **days, **{"parameters.counts": "1"})
+    assert begun.status_code == 303
+    address = begun.headers["location"].partition("?")[0]
+    assert address in read_page(client, "/pipelines/chosen?tab=backfills").links
+    assert [run["day"] for run in server.get(address)["runs"]] in (
+        [],
+        ["2020-03-26"],
+        ["2020-03-26", "2020-03-27"],
+    )

@@ -90,8 +90,10 @@ def test_people_sign_in_with_a_token(place: ServedProject) -> None:
 
 
 def test_forms_become_bodies() -> None:
-    assert read_form(b"why=x&empty=&parameters.day=2020-01-01&steps[]=a&steps[]=b&form-token=t&back=%2F") == (
-        {"why": "x", "parameters": {"day": "2020-01-01"}, "steps": ["a", "b"]},
+    assert read_form(
+        b"why=x&empty=&parameters.day=2020-01-01&parameters.note=&steps[]=a&steps[]=b&form-token=t&back=%2F"
+    ) == (
+        {"why": "x", "parameters": {"day": "2020-01-01", "note": ""}, "steps": ["a", "b"]},
         {"form-token": "t", "back": "/"},
     )
     for wrong in (b"a=1&a.b=2", b"a=1&a[]=2", b"\xff=1", b"a=%ff"):

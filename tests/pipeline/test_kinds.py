@@ -72,6 +72,14 @@ def test_a_list_is_read_from_json_text(pair: tuple[Any, Any]) -> None:
     assert kind(annotation).from_text(json.dumps(stored)) == stored
 
 
+@given(typed | lists)
+def test_a_value_is_written_as_the_text_that_is_read_as_it(pair: tuple[Any, Any]) -> None:
+    annotation, value = pair
+    stored = kind(annotation).check(value)
+    assert kind(annotation).from_text(kind(annotation).to_text(stored)) == stored
+    assert kind(annotation | None).to_text(None) == ""
+
+
 @pytest.mark.parametrize(
     ("annotation", "text", "wanted"),
     [

@@ -7,6 +7,7 @@ browser is sent on to a page (303), so that loading it anew does nothing twice.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any
@@ -15,12 +16,17 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 from starlette.responses import RedirectResponse, Response
 
-from trikk.console.form_tokens import check_form
+from trikk.console.form_tokens import check_form, form_token
+from trikk.console.page_view import View
+from trikk.console.rendering import form_context, page_response
+from trikk.core.errors import TrikkError
 from trikk.server.http.doors import Doors
 from trikk.server.http.forms import BACK, DONE, KEY
+from trikk.server.http.problems import problem_of
 from trikk.server.http.request_keys import Keyed
 from trikk.server.http.route_table import ROUTES
 from trikk.server.http.routes import API, HTML_TYPE, Answer, Call, Route
+from trikk.web.refused import Refused
 
 # A path on this server: no other site, whatever a form says.
 _LOCAL = re.compile(r"/([!-.0-\[\]-~][!-\[\]-~]*)?")
@@ -35,11 +41,13 @@ class Action:
         path: where the form is sent; the API's path without its beginning if not given.
         then: the page that follows, unless the form names one: the path of the form without its last part if not
             given. `{id}` is that of the document that the API answers.
+        again: the page with the form, what was typed and why it was refused; a page that says why if not given.
     """
 
     does: str
     path: str = ""
     then: str = ""
+    again: Callable[[Doors, Call, TrikkError], View] | None = None
 
     def route(self) -> Route:
         """Its route."""
@@ -51,7 +59,12 @@ class Action:
             check_form(call)
             if door.fields is Keyed and call.form.get(KEY):
                 call = replace(call, fields=msgspec.convert({"idempotency-key": call.form[KEY]}, Keyed))
-            answer = door.handler(doors, call)
+            try:
+                answer = door.handler(doors, call)
+            except TrikkError as error:
+                if self.again is None:
+                    raise
+                raise _shown_again(self.again(doors, call, error), error, doors, call) from error
             return see_other(self._next(call, answer))
 
         return Route("POST", path, handler, content=HTML_TYPE, body=door.body, role=door.needs, is_page=True)
@@ -67,6 +80,26 @@ class Action:
         parts = urlsplit(back)
         kept = "&".join(p for p in parts.query.split("&") if p and not p.startswith(f"{DONE}="))
         return f"{parts.path}?{kept}{'&' if kept else ''}{urlencode({DONE: self.does})}"
+
+
+class ShownAgain(Refused):
+    """A form that was refused, and is to be corrected: raised, since nothing was done.
+
+    Attributes:
+        response: the page with the form.
+    """
+
+    def __init__(self, error: TrikkError, status: int, response: Response) -> None:
+        super().__init__(status, error.what, where=error.where, next=error.next)
+        self.response = response
+
+
+def _shown_again(view: View, error: TrikkError, doors: Doors, call: Call) -> ShownAgain:
+    status = problem_of(error).status
+    token, cookie = form_token(call)
+    context = form_context(view, call, token)
+    response = page_response(view.template, context, doors, call.identity, call.headers, cookie, status)
+    return ShownAgain(error, status, response)
 
 
 def _field(document: Any, name: str) -> Any:

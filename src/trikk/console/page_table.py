@@ -17,8 +17,10 @@ from trikk.console.pages.incidents.incident_pages import IncidentListQuery, show
 from trikk.console.pages.models.model_list_page import show_models
 from trikk.console.pages.models.model_page import ModelQuery, show_model_page
 from trikk.console.pages.overview.overview_page import show_overview
+from trikk.console.pages.pipelines.backfill_form import backfill_again, show_backfill_form
 from trikk.console.pages.pipelines.pipeline_page import PipelinePageQuery, show_pipeline
 from trikk.console.pages.pipelines.pipelines_page import show_pipelines
+from trikk.console.pages.pipelines.start_form import StartQuery, show_start_form, start_again
 from trikk.console.pages.runs.run_page import RunPageQuery, show_run
 from trikk.console.pages.runs.step_log import LogQuery, download_log
 from trikk.console.pages.runs.step_page import StepPageQuery, show_step
@@ -45,6 +47,8 @@ PAGES: tuple[Page, ...] = (
     Page("/", show_overview),
     Page("/pipelines", show_pipelines),
     Page("/pipelines/{pipeline}", show_pipeline, query=PipelinePageQuery),
+    Page("/pipelines/{pipeline}/start", show_start_form, query=StartQuery, role=Role.OPERATOR),
+    Page("/pipelines/{pipeline}/backfill", show_backfill_form, role=Role.OPERATOR),
     Page("/artifacts/{digest}", show_artifact, ArtifactQuery),
     Page("/runs/{run}", show_run, RunPageQuery),
     Page("/runs/{run}/steps/{step}", show_step, StepPageQuery),
@@ -66,6 +70,8 @@ PAGES: tuple[Page, ...] = (
     Page("/search", show_search, query=SearchQuery),
 )
 ACTIONS: tuple[Action, ...] = (
+    Action("start_run", "/pipelines/{pipeline}/start", "/runs/{id}", start_again),
+    Action("begin_backfill", "/pipelines/{pipeline}/backfill", "/backfills/{id}", backfill_again),
     Action("cancel_run"),
     Action("resume_run"),
     Action("replay_run", then="/runs/{id}"),

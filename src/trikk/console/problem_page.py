@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from starlette.responses import RedirectResponse, Response
 
+from trikk.console.form_actions import ShownAgain
 from trikk.console.rendering import page_response
 from trikk.server.http.doors import Doors
 from trikk.server.http.problems import problem_of
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 def problem_page(doors: Doors, error: BaseException, scope: Scope, identity: Identity | None) -> Response:
     """The page that says what happened, where, and what to do next; the sign-in page for somebody unknown."""
+    if isinstance(error, ShownAgain):
+        return error.response
     problem = problem_of(error)
     if problem.status == HTTPStatus.UNAUTHORIZED and scope["method"] in ("GET", "HEAD"):
         query = scope["query_string"].decode("latin-1")

@@ -210,26 +210,8 @@ def parameters_for(graph: Graph, parameters: Mapping[str, object], *, text: bool
     Raises:
         ParameterError: if one is unknown, missing or does not fit; all mistakes are named at once.
     """
-    specs = {s.name: s for s in graph.parameters}
-    # All mistakes at once: who corrects a command line wants to do it once.
-    problems: list[str] = []
-    checked: dict[str, JSON] = {}
-    for name in parameters:
-        if name not in specs:
-            names = ", ".join(specs) or "none"
-            problems.append(f"{name}: no such parameter (there are: {names})")
-    for name, spec in specs.items():
-        if name not in parameters:
-            if spec.required:
-                problems.append(f"{name}: missing; give {spec.kind.expected()}")
-            else:
-                checked[name] = spec.default
-            continue
-        try:
-            value = parameters[name]
-            checked[name] = spec.kind.from_text(str(value)) if text else spec.kind.check(value)
-        except ParameterError as error:
-            problems.append(f"{name}: {error.what}; {error.next}")
+    checked, wrong = checked_parameters(graph, parameters, text=text)
+    problems = [f"{name}: {problem}" for name, problem in wrong.items()]
     if problems:
         usage = " ".join(f"-p {s.name}=..." for s in graph.parameters if s.required)
         raise ParameterError(
@@ -237,6 +219,30 @@ def parameters_for(graph: Graph, parameters: Mapping[str, object], *, text: bool
             next=f"trikk run {graph.pipeline} {usage}".rstrip(),
         )
     return checked
+
+
+def checked_parameters(
+    graph: Graph, parameters: Mapping[str, object], *, text: bool = False
+) -> tuple[dict[str, JSON], dict[str, str]]:
+    """What `parameters_for` gives, and by name what is wrong with others; arguments as there."""
+    specs = {s.name: s for s in graph.parameters}
+    names = ", ".join(specs) or "none"
+    # All mistakes at once: who corrects a command line wants to do it once.
+    problems = {name: f"no such parameter (there are: {names})" for name in parameters if name not in specs}
+    checked: dict[str, JSON] = {}
+    for name, spec in specs.items():
+        if name not in parameters:
+            if spec.required:
+                problems[name] = f"missing; give {spec.kind.expected()}"
+            else:
+                checked[name] = spec.default
+            continue
+        try:
+            value = parameters[name]
+            checked[name] = spec.kind.from_text(str(value)) if text else spec.kind.check(value)
+        except ParameterError as error:
+            problems[name] = f"{error.what}; {error.next}"
+    return checked, problems
 
 
 @overload

@@ -102,6 +102,20 @@ class Kind(Record, frozen=True, omit_defaults=True, rename={"enum_class": "enum"
                     return choice  # type: ignore[no-any-return]
         return self.check(text)
 
+    def to_text(self, value: JSON) -> str:
+        """A value of this kind as `from_text` reads it; "" for none."""
+        if value is None:
+            return ""
+        if self.name == "optional" and self.of:
+            return self.of.to_text(value)
+        if self.name == "list" and self.of and isinstance(value, list):
+            texts = [self.of.to_text(item) for item in value]
+            is_odd = any("," in text or text != text.strip() or text == "" for text in texts)
+            if not texts or is_odd or texts[0].startswith("[") or self.of.name == "optional":
+                return json.dumps(value)
+            return ",".join(texts)
+        return value if isinstance(value, str) else json.dumps(value)
+
     def check(self, value: object) -> JSON:
         """Return a value (a real one, or one from JSON) as this kind's JSON.
 

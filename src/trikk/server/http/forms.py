@@ -26,7 +26,7 @@ def read_form(data: bytes) -> tuple[dict[str, Any], dict[str, str]]:
     """What a form says, and how it is sent.
 
     An empty field is one that is not given, since browsers send all. `parameters.day=x` is a field of an object,
-    `steps[]=a` an item of a list, and `payload:json=5` any value; a text if it is not JSON.
+    also an empty one, `steps[]=a` an item of a list, `payload:json=5` any value; a text if it is not JSON.
 
     Args:
         data: the request's body.
@@ -38,13 +38,15 @@ def read_form(data: bytes) -> tuple[dict[str, Any], dict[str, str]]:
         Refused: 400 if it is not a form.
     """
     try:
-        pairs = parse_qsl(data.decode("ascii"), errors="strict", max_num_fields=_MOST_FIELDS)
+        pairs = parse_qsl(data.decode("ascii"), True, errors="strict", max_num_fields=_MOST_FIELDS)
     except ValueError as error:
         raise Refused(400, "the form can't be read", next="send it as browsers do, in UTF-8") from error
     body: dict[str, Any] = {}
     form: dict[str, str] = {}
     for name, text in pairs:
         outer, dot, inner = name.partition(".")
+        if text == "" and not dot:
+            continue
         if name in FORM_FIELDS:
             form[name] = text
         elif name.endswith(_JSON):

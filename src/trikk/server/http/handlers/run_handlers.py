@@ -21,6 +21,7 @@ from trikk.server.http.request_keys import KeyedRequest, run_for
 from trikk.server.http.routes import API, EVENTS_TYPE, NAME, Answer, Call, Given
 from trikk.server.queue.queue_view import why_waiting
 from trikk.tracking.run_document import run_document
+from trikk.web.refused import Refused
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -33,6 +34,7 @@ class NewRun(Given, frozen=True):
 
     pipeline: Annotated[str, Meta(pattern=NAME)]
     parameters: dict[str, Any] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)  # instead: as `trikk run -p NAME=VALUE` reads them
 
 
 class RunsQuery(Given, frozen=True):
@@ -85,7 +87,10 @@ def start_run(doors: Doors, call: Call) -> Answer[RunDocument]:
     body: NewRun = call.body
     site = doors.site
     now = site.clock.now()
-    request = KeyedRequest.of(call, body.pipeline, {"pipeline": body.pipeline, "parameters": body.parameters})
+    if body.parameters and body.texts:
+        raise Refused(422, "the run has parameters and texts", next="give all of them in the same way")
+    given: dict[str, JSON] = {"texts": dict(body.texts)} if body.texts else {"parameters": body.parameters}
+    request = KeyedRequest.of(call, body.pipeline, {"pipeline": body.pipeline, **given})
 
     def begin(cause: Cause) -> Added:
         # Only now: who repeats a request is told of its run, even if the pipeline is gone or broken by then.
@@ -94,7 +99,8 @@ def start_run(doors: Doors, call: Call) -> Answer[RunDocument]:
             raise UnknownName("pipeline", body.pipeline, graphs)
         origin: dict[str, JSON] = {"kind": "request", "by": request.by}
         origin |= {"key": request.key} if request.key else {}
-        return enqueue(site.project, graphs[body.pipeline], body.parameters, origin, cause, at=now)
+        graph, text = graphs[body.pipeline], bool(body.texts)
+        return enqueue(site.project, graph, body.texts or body.parameters, origin, cause, at=now, text=text)
 
     run_id, is_new = run_for(site.project.journal, request, now, begin)
     if is_new:
