@@ -27,6 +27,9 @@ from trikk.console.pages.runs.step_page import StepPageQuery, show_step
 from trikk.console.pages.search.search_page import SearchQuery, show_search
 from trikk.console.pages.settings.settings_page import make_token, show_audit, show_settings, show_tokens
 from trikk.console.pages.streams.stream_pages import show_one_stream, show_streams
+from trikk.console.pages.tables.table_list_page import TableListQuery, show_tables
+from trikk.console.pages.tables.table_page import show_table_page
+from trikk.console.pages.tables.table_query import TableQuery
 from trikk.console.pages.triggers.trigger_pages import show_one_trigger, show_triggers
 from trikk.console.problem_page import problem_page
 from trikk.console.sign_in_page import SignInPageQuery, TypedToken, end_session, show_sign_in, sign_in_with_token
@@ -54,6 +57,8 @@ PAGES: tuple[Page, ...] = (
     Page("/runs/{run}/steps/{step}", show_step, StepPageQuery),
     Page("/incidents", show_incidents, query=IncidentListQuery),
     Page("/incidents/{incident:path}", show_one_incident),
+    Page("/tables", show_tables, TableListQuery),
+    Page("/tables/{table}", show_table_page, TableQuery),
     Page("/models", show_models, PageQuery),
     Page("/models/{model}", show_model_page, ModelQuery),
     Page("/triggers", show_triggers),

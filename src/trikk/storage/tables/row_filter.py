@@ -97,7 +97,12 @@ def rows_that(rows: pl.LazyFrame, conditions: Sequence[Condition]) -> pl.LazyFra
 
 
 def some_rows(
-    rows: pl.LazyFrame, conditions: Sequence[Condition], sort: str | None, offset: int, limit: int
+    rows: pl.LazyFrame,
+    conditions: Sequence[Condition],
+    sort: str | None,
+    offset: int,
+    limit: int,
+    columns: Sequence[pl.Expr] | None = None,
 ) -> tuple[int | None, list[dict[str, Any]]]:
     """A part of the rows that meet all conditions, and how many there are of these; None without conditions.
 
@@ -110,6 +115,7 @@ def some_rows(
             without a value are last. None for their own order.
         offset: how many to leave out.
         limit: how many to give at most.
+        columns: what of them is given, and alone is read beside what is compared and sorted; all if None.
 
     Raises:
         ParameterError: if a column is not there, or can't be compared or sorted.
@@ -121,7 +127,8 @@ def some_rows(
         descending, column = sort.startswith("-"), sort.removeprefix("-")
         column_type(rows.collect_schema(), column)
         wanted = selected.sort(column, descending=descending, nulls_last=True, maintain_order=True)
-    queries = [wanted.slice(offset, limit), *([selected.select(pl.len())] if conditions else [])]
+    shown = wanted.slice(offset, limit) if columns is None else wanted.slice(offset, limit).select(columns)
+    queries = [shown, *([selected.select(pl.len())] if conditions else [])]
     try:
         page, *counts = pl.collect_all(queries, engine="streaming")
     except pl.exceptions.PolarsError as error:
