@@ -48,6 +48,7 @@
     endpoint = "http://localhost:4318" # of an OpenTelemetry collector, OTLP over HTTP
     service = "city"                   # what the project is called there; its name if not given
     cloudwatch = "trikk"               # servers put metrics there, under this namespace
+    cloudwatch_logs = "trikk"          # servers bring logs there, to this log group
     dogstatsd = "localhost:8125"       # servers tell Datadog's agent of metrics
 
     [logs]
@@ -130,7 +131,7 @@ _STORAGE = {"artifacts", "tables", "journal", "keep"}
 _TRACKING = {"mlflow"}
 _LEAST_LOOK = 1.0  # seconds
 _SERVER = {"slots", "memory", "look", "heartbeat"}
-_TELEMETRY = {"endpoint", "service", "cloudwatch", "dogstatsd"}
+_TELEMETRY = {"endpoint", "service", "cloudwatch", "cloudwatch_logs", "dogstatsd"}
 _SECRETS = {"folder", "file", "aws"}
 _PRICES = ("core_hour", "gb_hour", "gpu_hour")
 
@@ -408,7 +409,12 @@ def _check_telemetry(file: Path, telemetry: Mapping[str, Any]) -> None:
         )
     with _of(file):
         web_address(telemetry.get("endpoint", "http://"), "telemetry.endpoint")
-    examples = {"service": "city", "cloudwatch": "trikk", "dogstatsd": "localhost:8125"}
+    examples = {
+        "service": "city",
+        "cloudwatch": "trikk",
+        "cloudwatch_logs": "trikk",
+        "dogstatsd": "localhost:8125",
+    }
     for key, example in examples.items():
         given = telemetry.get(key, example)
         if not (isinstance(given, str) and given and given.isprintable()):

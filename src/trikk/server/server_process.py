@@ -105,6 +105,13 @@ class _Server:
         parts = parts_of(site, triggers=options.triggers)
         metrics = ServerMetrics(site)
         parts.append(MetricsPart(site, metrics, sinks))
+        if group := project.settings.telemetry.get("cloudwatch_logs"):
+            from trikk.server.logs_part import LogsPart
+            from trikk.telemetry.cloudwatch_logs import CloudWatchLogs
+
+            parts.append(
+                LogsPart(site, CloudWatchLogs(project.settings.filled("telemetry.cloudwatch_logs", group)))
+            )
         self._begun = [part.begun for part in parts if isinstance(part, SourcesPart)]
         self._parts = Parts(site, parts, partial(tell_of, site))
         self._doors = Doors(site, self._parts, EventStreams(site.project), metrics, sign_in=sign_in)
