@@ -12,7 +12,8 @@ import pytest
 
 from trikk import approval, pipeline, step, when
 from trikk.core.errors import ApprovalExpired, Conflict, DefinitionError, RunError, UnknownName, UsageError
-from trikk.execution.approvals.decisions import decide, expire, open_approvals
+from trikk.execution.approvals.approvals_memory import ApprovalsMemory
+from trikk.execution.approvals.decisions import asked_document, decide, expire, open_approvals
 from trikk.pipeline.pipeline import Pipeline
 from trikk.runs.approval_state import BY_EXPIRY
 from trikk.runs.journals.journal import Event
@@ -107,6 +108,31 @@ def test_runs_that_wait_for_their_first_start_are_not_read_for_what_they_ask(
     monkeypatch.setattr(run.journal, "events", counted)
     assert len(list(open_approvals(run.journal))) == 1
     assert read == [run.run.id]
+
+
+def test_what_runs_ask_is_kept_in_memory_and_read_anew_when_it_has_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run, clock = waiting()
+    memory, events, read = ApprovalsMemory(run.journal), run.journal.events, list[tuple[str, int]]()
+
+    def counted(run_id: str, *, after: int = 0) -> list[Event]:
+        read.append((run_id, after))
+        return events(run_id, after=after)
+
+    monkeypatch.setattr(run.journal, "events", counted)
+    ((state, approval_),) = open_approvals(run.journal)
+    read.clear()
+    assert memory.documents(9) == [asked_document(state, approval_)]
+    assert memory.documents(9) == memory.documents(1) == [asked_document(state, approval_)]
+    assert memory.documents(0) == []
+    assert read == [(run.run.id, 0)]
+    say(run, clock)
+    read.clear()
+    assert memory.documents(9) == []
+    last = run.journal.append(run.run.id, "note", {}, at=clock.now()).seq
+    assert memory.documents(9) == memory.documents(9) == []
+    assert [after for _, after in read[1:]] == [last - 1, last]  # what goes on is read on
 
 
 def test_what_waits_for_a_yes_runs_after_one_and_is_skipped_after_a_no() -> None:

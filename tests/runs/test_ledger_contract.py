@@ -8,7 +8,7 @@ import pytest
 
 from trikk.core.errors import Conflict, JournalError, RunExists, UsageError
 from trikk.runs.journals.journal import Cause, Journal
-from trikk.runs.journals.ledger import Added
+from trikk.runs.journals.ledger import _LOOKED_THROUGH_AGAIN, Added, Entry, Follower
 from trikk.runs.journals.open_journal import open_journal
 
 
@@ -163,3 +163,34 @@ def test_processes_that_race_number_without_gaps_and_add_once(shared_location: s
     journal.close()
     assert sum(e.kind == "once" for e in entries) == 1
     assert [e.body["n"] for e in entries if e.kind == "number"] == list(range(1, 76))
+
+
+def test_who_follows_subjects_gets_each_entry_once_and_reads_what_is_new(journal: Journal) -> None:
+    follower = Follower(journal, "a/")
+    first = [journal.add(subject, "k", {}, at=1.0).entry for subject in ("a/1", "b", "a/2")]
+    assert follower.new() == [first[0], first[2]]
+    assert follower.new() == []
+    for n in range(_LOOKED_THROUGH_AGAIN + 5):
+        journal.add("b", "k", {"n": n}, at=1.0)
+    last = journal.add("a/1", "k", {}, at=1.0).entry
+    assert follower.new() == [last]
+    assert follower.new() == []
+
+
+def test_who_follows_gets_what_was_committed_after_a_later_one() -> None:
+    known = [Entry(seq, "a/1", "k", 1.0, {}) for seq in (1, 2, 4)]
+    asked: list[int] = []
+
+    class Late:
+        def history(self, _: str, *, after: int) -> list[Entry]:
+            asked.append(after)
+            return [entry for entry in known if entry.seq > after]
+
+    follower = Follower(Late(), "a/")  # type: ignore[arg-type]
+    assert [entry.seq for entry in follower.new()] == [1, 2, 4]
+    known.insert(2, Entry(3, "a/2", "k", 1.0, {}))
+    assert [entry.seq for entry in follower.new()] == [3]
+    known.append(Entry(5000, "a/1", "k", 1.0, {}))
+    assert [entry.seq for entry in follower.new()] == [5000]
+    assert follower.new() == []
+    assert asked[-1] == 5000 - _LOOKED_THROUGH_AGAIN

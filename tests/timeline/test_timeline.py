@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 from tests.execution.command import Folder
 
+from trikk.alerts.incidents.decision import Change, Opening
+from trikk.alerts.rules.rule import Severity
+from trikk.alerts.rules.runs import FailureRule
 from trikk.models.registry import Registry
 from trikk.models.version import ModelVersion
 from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.runs.journals.sqlite_journal import SqliteJournal
 from trikk.storage.artifact import Artifact
 from trikk.timeline import happenings
+from trikk.timeline.happenings import Happenings
 from trikk.timeline.timeline_picture import story
 
 PROJECT = Path(__file__).parent.parent / "alerts" / "watched_project"
@@ -118,3 +122,37 @@ def test_only_the_moves_of_an_environment_are_told() -> None:
     register(journal, 1.0)
     assert [one.what for one in happenings(journal, "staging")] == ["people 1 registered", "people@champion is 1"]
     assert [one.what for one in happenings(journal, "other")] == ["people 1 registered"]
+
+
+def test_what_happened_is_kept_in_memory_and_taken_in_when_it_is_new() -> None:
+    journal = MemoryJournal()
+    kept = Happenings(journal, "main")
+    assert kept.between() == []
+    opening = Opening(rule=FailureRule(name="failed").to_json(), subject="people", title="mae is high",
+                      severity=Severity.ALARM, since=1.0)  # fmt: skip
+    for number in range(1, 5):
+        register(journal, 10.0 - number)  # told from earlier times: they come before what is there
+        subject = f"incident/people.loss-{number}"
+        journal.add(subject, Change.OPENED, {**opening.to_json(), "why": "bad", "tell": []}, at=float(number))
+        if number % 2:
+            assert kept.between() == happenings(journal, "main")
+        journal.add(subject, Change.RESOLVED, {"why": "good", "tell": []}, at=number + 0.5)
+    whole = kept.between()
+    assert whole == happenings(journal, "main") == sorted(whole, key=lambda one: (one.at, one.seq))
+    assert len(whole) == 4 * 4
+    assert kept.between(2.0, 7.0) == [one for one in whole if 2.0 <= one.at < 7.0]
+    pages, after = [], None
+    while page := kept.between(1.5, None, after=after, limit=3):
+        pages += page
+        after = page[-1].at, page[-1].seq
+    assert pages == [one for one in whole if one.at >= 1.5]
+
+
+def test_an_entry_that_can_not_be_read_is_told_of_at_each_look() -> None:
+    journal = MemoryJournal()
+    kept = Happenings(journal, "main")
+    register(journal, 1.0)
+    journal.add("model/people", "alias.moved", {}, at=2.0)
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            kept.between()

@@ -33,6 +33,7 @@ from trikk.server.http.documents import watch_documents as of_watch
 from trikk.server.http.documents.health_documents import HealthDocument
 from trikk.server.http.documents.notice_documents import ChannelsDocument, DeliveriesDocument, ReportsDocument
 from trikk.storage.tables.admin import TableInfo, VersionWrite
+from trikk.timeline.happenings import Happening
 from trikk.tracking.lineage import Lineage, Reader
 
 _API = "/api/v1"
@@ -535,9 +536,9 @@ class Client:
         """Send what has not come to everybody yet who is to get it, of a report or of all."""
         return self._post(DeliveriesDocument, "/reports/send", {"report": report}, at_length=True)
 
-    def timeline(self, since: float | None = None, until: float | None = None) -> of_project.TimelineDocument:
-        """What happened from `since` to before `until`, in seconds since 1970."""
-        return self._get(of_project.TimelineDocument, "/timeline", {"since": since, "until": until})
+    def timeline(self, since: float | None = None, until: float | None = None) -> Iterator[Happening]:
+        """What happened from `since` to before `until`, in seconds since 1970, in its order."""
+        return self._pages(Happening, "/timeline", "happenings", {"since": since, "until": until}, limit=1000)
 
     # --- people and programs ---
 
@@ -602,8 +603,10 @@ class Client:
         reply = self._transport.ask("POST", _API + path, None, data, fields, repeats=repeats, at_length=at_length)
         return _document(kind, reply)
 
-    def _pages(self, kind: type[T], path: str, name: str, query: _Query = _ALL) -> Iterator[T]:
-        query = {**query, "limit": _PAGE}
+    def _pages(
+        self, kind: type[T], path: str, name: str, query: _Query = _ALL, *, limit: int = _PAGE
+    ) -> Iterator[T]:
+        query = {**query, "limit": limit}
         while True:
             page = self._get(dict[str, Any], path, query)
             yield from _converted(list[kind], page[name])  # type: ignore[valid-type]

@@ -93,10 +93,10 @@ class ModelState:
             self.seq,
         )
         for entry in entries:
-            state._apply(entry)
+            state.take_in(entry)
         return state
 
-    def _apply(self, entry: Entry) -> None:
+    def take_in(self, entry: Entry) -> None:
         """Take one more entry in; kinds that it does not know change nothing."""
         self.seq = entry.seq
         if entry.identity is not None:

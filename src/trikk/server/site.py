@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -19,7 +20,11 @@ from trikk.server.schedule.engine import Engine
 from trikk.server.schedule.trigger_standing import taken_in
 
 if TYPE_CHECKING:
+    from trikk.execution.approvals.approvals_memory import ApprovalsMemory
+    from trikk.mailing.topics.subscriptions import AllSubscriptions
     from trikk.pipeline.graph import Graph
+    from trikk.server.streams.stream_set_aside import SetAsideMemory
+    from trikk.timeline.happenings import Happenings
     from trikk.triggers.declared import Declared
 
 
@@ -53,6 +58,34 @@ class Site:
         self.models = Registry(project.journal)
         self._says: dict[str, JSON] = {} if fires else {NO_TRIGGERS: True}
         self._wakers: dict[str, Callable[[], None]] = {}
+
+    @functools.cached_property
+    def happenings(self) -> Happenings:
+        """What happened, in memory; each look reads what is new, as of the next three."""
+        from trikk.timeline.happenings import Happenings  # when it is asked for: a server at rest does without
+
+        return Happenings(self.project.journal, self.project.settings.environment)
+
+    @functools.cached_property
+    def subscriptions(self) -> AllSubscriptions:
+        """Who subscribes to what."""
+        from trikk.mailing.topics.subscriptions import AllSubscriptions
+
+        return AllSubscriptions(self.project.journal)
+
+    @functools.cached_property
+    def set_aside(self) -> SetAsideMemory:
+        """Which messages of streams are set aside."""
+        from trikk.server.streams.stream_set_aside import SetAsideMemory
+
+        return SetAsideMemory(self.project.journal)
+
+    @functools.cached_property
+    def approvals(self) -> ApprovalsMemory:
+        """What runs ask."""
+        from trikk.execution.approvals.approvals_memory import ApprovalsMemory
+
+        return ApprovalsMemory(self.project.journal)
 
     @property
     def name(self) -> str:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from trikk.alerts.incidents.book import Book
 from trikk.alerts.incidents.decision import Change
 from trikk.alerts.incidents.incident import DELIVERED, GIVEN_UP, Incident
 from trikk.core.record import Record
 from trikk.execution import once
-from trikk.models.registry import Registry
-from trikk.models.state import VERSION_REGISTERED, Move
+from trikk.models.state import VERSION_REGISTERED, ModelState, Move
 from trikk.models.version import ModelVersion
 from trikk.reports.sending import deliveries
-from trikk.runs.journals.ledger import Entry, Ledger
+from trikk.runs.journals.ledger import Entry, Follower, Ledger
 from trikk.runs.states import RunStatus
 
 MODEL, INCIDENT, MESSAGE, RUN, REPORT = "model", "incident", "message", "run", "report"
@@ -36,22 +36,93 @@ def happenings(
     ledger: Ledger, environment: str, *, since: float | None = None, until: float | None = None
 ) -> list[Happening]:
     """Everything that happened from `since` to before `until` (seconds since 1970), in its order."""
-    happened = [*_models(ledger, environment), *_incidents(ledger), *_reports(ledger)]
-    # Filtered at the end: an incident's title is in its opening, which may be before the period.
-    wanted = (one for one in happened if (since is None or one.at >= since) and (until is None or one.at < until))
-    return sorted(wanted, key=lambda one: (one.at, one.seq))
+    return Happenings(ledger, environment).between(since, until)
 
 
-def _models(ledger: Ledger, environment: str) -> Iterator[Happening]:
-    registry = Registry(ledger)
-    for name in registry.names():
-        state = registry.state(name)
-        moves = {move.seq: move for move in (*state.moves, *state.requests) if move.environment == environment}
-        for entry in ledger.entries(f"model/{name}"):
-            if entry.kind == VERSION_REGISTERED:
-                yield _registered(entry)
-            elif entry.seq in moves:
-                yield _moved(name, moves[entry.seq])
+class Happenings:
+    """What happened in a project, kept in memory: each look reads what is new. Threads may share it.
+
+    Args:
+        ledger: the project's.
+        environment: whose moves of aliases are told.
+    """
+
+    def __init__(self, ledger: Ledger, environment: str) -> None:
+        self._ledger, self._environment = ledger, environment
+        self._lock = threading.Lock()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._followers = [Follower(self._ledger, prefix) for prefix in ("model/", "incident/", "report/")]
+        self._models: dict[str, ModelState] = {}
+        self._incidents: dict[str, Incident] = {}
+        self._happened: list[Happening] = []
+
+    def between(
+        self,
+        since: float | None = None,
+        until: float | None = None,
+        *,
+        after: tuple[float, int] | None = None,
+        limit: int | None = None,
+    ) -> list[Happening]:
+        """What happened from `since` to before `until` (seconds since 1970), in its order.
+
+        Args:
+            since: the first moment; None for the beginning.
+            until: the one after the last; None for the end.
+            after: `at` and `seq` of the happening behind which to begin.
+            limit: how many at most; all if None.
+        """
+        with self._lock:
+            self._take_in()
+            happened = self._happened
+        first = 0 if since is None else bisect_left(happened, since, key=lambda one: one.at)
+        if after is not None:
+            first = max(first, bisect_right(happened, after, key=_place))
+        end = len(happened) if until is None else bisect_left(happened, until, key=lambda one: one.at)
+        return happened[first : end if limit is None else min(end, first + limit)]
+
+    def _take_in(self) -> None:
+        try:
+            new = [
+                happening
+                for follower in self._followers
+                for entry in follower.new()
+                if (happening := self._of(entry)) is not None
+            ]
+        except BaseException:
+            self._begin()  # what was read and not taken in would be missing for ever
+            raise
+        if new:  # another list: who reads the old one is not disturbed
+            self._happened = sorted([*self._happened, *new], key=_place)
+
+    def _of(self, entry: Entry) -> Happening | None:
+        """What an entry tells; None if nothing."""
+        kind, _, name = entry.subject.partition("/")
+        if kind == "report":
+            return _delivered(entry)
+        if kind == "model":
+            state = self._models.setdefault(name, ModelState(name))
+            state.take_in(entry)
+            return self._of_model(state, entry)
+        cause, _, number = name.rpartition("-")
+        incident = self._incidents.setdefault(name, Incident(name, cause, int(number)))
+        incident.apply(entry)
+        tell = _OF_INCIDENTS.get(entry.kind)
+        return None if tell is None else tell(incident, entry)
+
+    def _of_model(self, state: ModelState, entry: Entry) -> Happening | None:
+        if entry.kind == VERSION_REGISTERED:
+            return _registered(entry)
+        newest = (*state.moves[-1:], *state.requests[-1:])
+        move = next((one for one in newest if one.seq == entry.seq), None)
+        is_told = move is not None and move.environment == self._environment
+        return _moved(state.name, move) if move is not None and is_told else None
+
+
+def _place(happening: Happening) -> tuple[float, int]:
+    return happening.at, happening.seq
 
 
 def _registered(entry: Entry) -> Happening:
@@ -70,16 +141,6 @@ def _moved(name: str, move: Move) -> Happening:
 
 
 _IS_NOW = {"requested": ("is to be", ": waits for approval"), "returned": ("is rolled back to", "")}
-
-
-def _incidents(ledger: Ledger) -> Iterator[Happening]:
-    for known in Book(ledger).all():
-        incident = Incident(known.id, known.cause, known.number)
-        for entry in ledger.entries(f"incident/{known.id}"):
-            incident.apply(entry)
-            tell = _OF_INCIDENTS.get(entry.kind)
-            if tell is not None and (happening := tell(incident, entry)) is not None:
-                yield happening
 
 
 def _decided(incident: Incident, entry: Entry) -> Happening | None:
@@ -129,12 +190,11 @@ _OF_INCIDENTS: dict[str, Callable[[Incident, Entry], Happening | None]] = {
 }
 
 
-def _reports(ledger: Ledger) -> Iterator[Happening]:
-    for entry in ledger.history("report/"):
-        if entry.kind != deliveries.ATTEMPTED or not entry.body["reached"]:
-            continue
-        _, name, _, period, customer = entry.subject.split("/", 4)
-        body: Mapping[str, Any] = entry.body
-        whose = "" if customer == "*" else f" for {customer}"
-        sentence = f"report {name} on {period}{whose} sent to {len(body['reached'])}"
-        yield Happening(entry.at, entry.seq, REPORT, f"{name}/{period}", sentence)
+def _delivered(entry: Entry) -> Happening | None:
+    if entry.kind != deliveries.ATTEMPTED or not entry.body["reached"]:
+        return None
+    _, name, _, period, customer = entry.subject.split("/", 4)
+    body: Mapping[str, Any] = entry.body
+    whose = "" if customer == "*" else f" for {customer}"
+    sentence = f"report {name} on {period}{whose} sent to {len(body['reached'])}"
+    return Happening(entry.at, entry.seq, REPORT, f"{name}/{period}", sentence)

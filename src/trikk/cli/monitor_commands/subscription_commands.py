@@ -94,10 +94,10 @@ def _print_unsubscribed(change: Change, topic: str, address: str, *, as_json: bo
 @or_by_server(_list_by_server)
 def subscriptions(topic: str | None, as_json: bool) -> None:
     """List who subscribes to what, or to TOPIC."""
-    from trikk.mailing.topics.subscriptions import all_subscriptions, check_topic
+    from trikk.mailing.topics.subscriptions import AllSubscriptions, check_topic
 
     wanted = None if topic is None else check_topic(topic)
-    listed = [one for one in all_subscriptions(Project.open().journal) if wanted in (None, one.topic)]
+    listed = [one for one in AllSubscriptions(Project.open().journal).listed() if wanted in (None, one.topic)]
     _print_list(listed, topic, as_json=as_json)
 
 

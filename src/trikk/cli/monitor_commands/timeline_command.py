@@ -26,7 +26,7 @@ _COLOURS = {"alarm": "red", "warning": "yellow", "info": "cyan", "good": "green"
 def _by_server(client: Client, first: str | None, last: str | None, everything: bool, as_json: bool) -> None:
     zone = project_zone()
     since, until = _midnight(first, "--from", zone), _midnight(last, "--to", zone, after=1)
-    _print(client.timeline(since, until)["happenings"], zone, everything=everything, picture=None, as_json=as_json)
+    _print(list(client.timeline(since, until)), zone, everything=everything, picture=None, as_json=as_json)
 
 
 @click.command()

@@ -12,6 +12,7 @@ a channel `topic:NAME` write to any other.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
@@ -21,7 +22,7 @@ from trikk.core.names import check_name
 from trikk.core.record import Record
 from trikk.mailing import sns
 from trikk.mailing.mail_addresses import check_address
-from trikk.runs.journals.ledger import Entry, Ledger
+from trikk.runs.journals.ledger import Entry, Follower, Ledger
 
 ASKED, CONFIRMED, REMOVED = "subscriber.asked", "subscriber.confirmed", "subscriber.removed"
 KINDS = ("report", "table", "stream")
@@ -113,10 +114,34 @@ def subscribers(ledger: Ledger, topic: str) -> list[str]:
     return [one.address for one in of_topic(ledger, topic).values() if one.state is Standing.SUBSCRIBED]
 
 
-def all_subscriptions(ledger: Ledger) -> list[Subscription]:
-    """Every subscription, by topic and address."""
-    topics = [subject.removeprefix("topic/") for subject in ledger.subjects("topic/")]
-    return [one for topic in topics for _, one in sorted(of_topic(ledger, topic).items())]
+class AllSubscriptions:
+    """Every subscription, kept in memory: each look reads what is new. Threads may share it.
+
+    Args:
+        ledger: where they are written down.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._follower = Follower(ledger, "topic/")
+        self._topics: dict[str, dict[str, Subscription]] = {}
+        self._listed: list[Subscription] = []
+        self._lock = threading.Lock()
+
+    def listed(self) -> list[Subscription]:
+        """All of them by topic and address; not to be changed."""
+        with self._lock:
+            if new := self._follower.new():
+                for entry in new:
+                    topic = entry.subject.removeprefix("topic/")
+                    _take_in(topic, self._topics.setdefault(topic, {}), entry)
+                every = (one for by_address in self._topics.values() for one in by_address.values())
+                self._listed = sorted(every, key=place_of)
+            return self._listed
+
+
+def place_of(subscription: Subscription) -> tuple[str, str]:
+    """Where a subscription is in a list."""
+    return subscription.topic, subscription.address
 
 
 def subscribe(ledger: Ledger, topic: str, address: str, *, by: str, agreed: bool, at: float) -> Change:
@@ -197,16 +222,20 @@ def _change(ledger: Ledger, topic: str, address: str, decide: Any, at: float) ->
 def _fold(topic: str, entries: Iterable[Entry]) -> dict[str, Subscription]:
     by_address: dict[str, Subscription] = {}
     for entry in entries:
-        body: dict[str, Any] = entry.body
-        address = body["address"]
-        if entry.kind == REMOVED:
-            by_address.pop(address, None)
-        elif entry.kind == CONFIRMED:
-            by_address[address] = Subscription(
-                topic, address, Standing.SUBSCRIBED, entry.at, body["by"], None, entry.seq
-            )
-        elif entry.kind == ASKED:
-            by_address[address] = Subscription(
-                topic, address, Standing.ASKED, entry.at, body["by"], body["expires"], entry.seq
-            )
+        _take_in(topic, by_address, entry)
     return by_address
+
+
+def _take_in(topic: str, by_address: dict[str, Subscription], entry: Entry) -> None:
+    body: dict[str, Any] = entry.body
+    address = body["address"]
+    if entry.kind == REMOVED:
+        by_address.pop(address, None)
+    elif entry.kind == CONFIRMED:
+        by_address[address] = Subscription(
+            topic, address, Standing.SUBSCRIBED, entry.at, body["by"], None, entry.seq
+        )
+    elif entry.kind == ASKED:
+        by_address[address] = Subscription(
+            topic, address, Standing.ASKED, entry.at, body["by"], body["expires"], entry.seq
+        )

@@ -13,6 +13,8 @@ from typing import Protocol
 from trikk.core.record import Record
 from trikk.core.values import JSON
 
+_LOOKED_THROUGH_AGAIN = 500  # numbers of entries
+
 
 class Entry(Record, frozen=True):
     """One thing that happened to one subject.
@@ -102,3 +104,31 @@ class Ledger(Protocol):
 
         It costs as much as there are such names, however many subjects and entries are below each.
         """
+
+
+class Follower:
+    """What is added to the subjects that begin with a text: everything at first, then what is new.
+
+    For who keeps a fold of many subjects in memory and is asked for it often: it costs as much as has happened
+    since. Where several machines write, an entry may be committed after one with a greater `seq`, so that the last
+    few hundred are looked through again. A subject's own entries come in their order all the same.
+
+    Args:
+        ledger: where they are.
+        prefix: the text, such as "incident/".
+    """
+
+    def __init__(self, ledger: Ledger, prefix: str) -> None:
+        self._ledger, self._prefix = ledger, prefix
+        self._last = 0
+        self._seen: set[int] = set()  # of those that are looked through again
+
+    def new(self) -> list[Entry]:
+        """The entries that were not given before, in the order in which they were added."""
+        entries = self._ledger.history(self._prefix, after=max(0, self._last - _LOOKED_THROUGH_AGAIN))
+        new = [entry for entry in entries if entry.seq not in self._seen]
+        if new:
+            self._last = max(self._last, new[-1].seq)
+            last = self._last - _LOOKED_THROUGH_AGAIN
+            self._seen = {entry.seq for entry in entries if entry.seq > last}
+        return new

@@ -7,8 +7,11 @@ is an entry of its own, so that nothing is ever removed.
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
@@ -22,6 +25,7 @@ from trikk.streams.stream_declaration import Stream
 if TYPE_CHECKING:
     from trikk.server.streams.stream_reader import SetAside
 
+_AT_ONCE = 100  # messages that are read together
 KEPT = 256_000
 """Bytes of a message that are kept; a longer one is kept in part, and can't be tried again."""
 
@@ -57,6 +61,61 @@ def waiting(ledger: Ledger, stream: str) -> list[Entry]:
         f"{subject}/set-aside", after=max(0, before - 1)
     )  # they have their messages with them
     return [entry for entry in entries if entry.seq not in settled]
+
+
+class SetAsideMemory:
+    """Which messages of streams are set aside, in memory: each look reads what is new. Threads may share it.
+
+    Args:
+        ledger: the project's.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._streams: dict[str, _Known] = {}
+        self._lock = threading.Lock()
+
+    def count(self, stream: str) -> int:
+        """How many messages of a stream wait."""
+        with self._lock:
+            return len(self._look(stream).waiting)
+
+    def oldest(self, stream: str, most: int) -> list[Entry]:
+        """The messages that wait, the oldest first, at most so many."""
+        with self._lock:
+            seqs = list(islice(self._look(stream).waiting, most))
+        subject = f"{memory_of(self._ledger, stream).subject}/set-aside"
+        wanted, after, oldest = set(seqs), (seqs[0] - 1 if seqs else 0), list[Entry]()
+        while len(oldest) < len(seqs):
+            part = self._ledger.history(subject, after=after, limit=_AT_ONCE)
+            oldest += [entry for entry in part if entry.seq in wanted]  # what lies between was settled
+            if len(part) < _AT_ONCE:
+                break
+            after = part[-1].seq
+        return oldest
+
+    def _look(self, stream: str) -> _Known:
+        known = self._streams.setdefault(stream, _Known())
+        subject = memory_of(self._ledger, stream).subject
+        # What was settled first: it is of messages that were set aside before.
+        settlements = self._ledger.entries(f"{subject}/settled", after=known.settlement)
+        for entry in self._ledger.entries(f"{subject}/set-aside", after=known.message):
+            known.message = entry.seq
+            known.waiting[entry.seq] = None
+        for entry in settlements:
+            known.settlement = entry.seq
+            before, gone = int(str(entry.body.get("all_before", 0))), set(_seqs(entry))
+            known.waiting = {seq: None for seq in known.waiting if seq >= before and seq not in gone}
+        return known
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of one stream: the last entries that were read, and the messages that wait, in order."""
+
+    message: int = 0
+    settlement: int = 0
+    waiting: dict[int, None] = field(default_factory=dict)
 
 
 def last_settled(ledger: Ledger, stream: str) -> int:

@@ -13,10 +13,11 @@ from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.execution.project import Project
 from trikk.runs.living_servers import living
-from trikk.server.streams.stream_set_aside import waiting
+from trikk.server.streams.stream_set_aside import SetAsideMemory
 from trikk.streams.stream_declaration import Stream
 from trikk.streams.stream_state import SAYS, StreamState, StreamStatus
 
+_SHOWN = 1000  # messages that are set aside
 _SUBJECTS = "source/stream/"
 _ABOUT = ("topic", "partition", "offset", "path", "bytes")
 
@@ -57,22 +58,28 @@ class StreamRow(Record, frozen=True):
     since: str = ""
 
 
-def stream_rows(project: Project, declared: Mapping[str, Stream], now: float) -> list[StreamRow]:
+def stream_rows(
+    project: Project, declared: Mapping[str, Stream], now: float, aside: SetAsideMemory | None = None
+) -> list[StreamRow]:
     """A line for each stream that is declared, then for those that were.
 
     Args:
         project: the project.
         declared: its streams by name.
         now: wall time in seconds since 1970.
+        aside: what is known of messages that are set aside; it is read if not given.
     """
+    aside = aside or SetAsideMemory(project.journal)
     said = _said(project, now)
     names = [*declared, *(name for name in project.journal.children(_SUBJECTS) if name not in declared)]
-    return [_row(project, name, declared.get(name), said.get(name), now) for name in names]
+    return [_row(project, name, declared.get(name), said.get(name), aside.count(name), now) for name in names]
 
 
-def streams_document(project: Project, declared: Mapping[str, Stream], now: float) -> dict[str, JSON]:
+def streams_document(
+    project: Project, declared: Mapping[str, Stream], now: float, aside: SetAsideMemory | None = None
+) -> dict[str, JSON]:
     """The list of streams, as commands print it and requests get it; arguments as of `stream_rows`."""
-    return {"streams": [row.to_json() for row in stream_rows(project, declared, now)]}
+    return {"streams": [row.to_json() for row in stream_rows(project, declared, now, aside)]}
 
 
 def settled_document(stream: str, settled: int, left: int) -> dict[str, JSON]:
@@ -80,13 +87,16 @@ def settled_document(stream: str, settled: int, left: int) -> dict[str, JSON]:
     return {"stream": stream, "settled": settled, "left": left}
 
 
-def stream_details(project: Project, declared: Mapping[str, Stream], name: str, now: float) -> dict[str, JSON]:
-    """One stream: its line, its declaration, and the messages that are set aside, the oldest first.
+def stream_details(
+    project: Project, declared: Mapping[str, Stream], name: str, now: float, aside: SetAsideMemory | None = None
+) -> dict[str, JSON]:
+    """One stream: its line, its declaration, and the messages that are set aside, the oldest thousand.
 
     Raises:
         UnknownName: if there never was such a stream.
     """
-    rows = {row.name: row for row in stream_rows(project, declared, now)}
+    aside = aside or SetAsideMemory(project.journal)
+    rows = {row.name: row for row in stream_rows(project, declared, now, aside)}
     if name not in rows:
         raise UnknownName("stream", name, rows)
     messages: list[JSON] = [
@@ -96,7 +106,7 @@ def stream_details(project: Project, declared: Mapping[str, Stream], name: str, 
             "why": entry.body["why"],
             **{key: entry.body[key] for key in _ABOUT if key in entry.body},
         }
-        for entry in waiting(project.journal, name)
+        for entry in aside.oldest(name, _SHOWN)
     ]
     stream: JSON = msgspec.to_builtins(declared[name]) if name in declared else None
     return {**rows[name].to_json(), "declaration": stream, "messages": messages}
@@ -114,9 +124,13 @@ def _said(project: Project, now: float) -> dict[str, tuple[str, StreamStatus]]:
 
 
 def _row(
-    project: Project, name: str, stream: Stream | None, said: tuple[str, StreamStatus] | None, now: float
+    project: Project,
+    name: str,
+    stream: Stream | None,
+    said: tuple[str, StreamStatus] | None,
+    aside: int,
+    now: float,
 ) -> StreamRow:
-    aside = len(waiting(project.journal, name))
     source, table = (stream.source, stream.table) if stream is not None else ("", "")
     if said is None:
         state = StreamState.NOBODY if stream is not None else StreamState.REMOVED

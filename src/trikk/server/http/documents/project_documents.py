@@ -182,7 +182,9 @@ class ServersDocument(TypedDict):
     servers: list[ServerDocument]
 
 
-class TimelineDocument(TypedDict):
+@dataclass(frozen=True)
+class TimelinePage:
     """What happened to incidents, models and reports, in its order."""
 
     happenings: list[Happening]
+    next: str | None

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Annotated
 
 from msgspec import Meta
 
-from trikk.execution.approvals.decisions import asked_document, open_approvals
 from trikk.execution.code.code_changes import CodeChanges, code_changes, locked_inputs
 from trikk.execution.run_logs import check_step, logs_document
 from trikk.server.http.documents.run_documents import (
@@ -27,7 +25,7 @@ from trikk.tracking.run_artifacts import outputs
 from trikk.tracking.run_document import step_document
 from trikk.tracking.run_table import compare
 
-_APPROVALS = 1000  # that are listed at most; each is read from its run's events
+_APPROVALS = 1000  # that are listed at most
 Ids = Annotated[str, Meta(pattern="^[A-Za-z][A-Za-z0-9_-]{0,99}(,[A-Za-z][A-Za-z0-9_-]{0,99}){0,19}$")]
 
 
@@ -107,5 +105,4 @@ def compare_runs(doors: Doors, call: Call) -> Answer[ComparedDocument]:
 
 def list_approvals(doors: Doors, _: Call) -> Answer[ApprovalsDocument]:
     """List what runs ask and nobody has decided."""
-    asked = islice(open_approvals(doors.site.project.journal), _APPROVALS)
-    return Answer({"approvals": [asked_document(state, approval) for state, approval in asked]})
+    return Answer({"approvals": doors.site.approvals.documents(_APPROVALS)})

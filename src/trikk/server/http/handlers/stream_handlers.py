@@ -15,13 +15,15 @@ from trikk.streams.stream_declaration import Stream, declared_streams
 
 def list_streams(doors: Doors, _: Call) -> Answer[dict[str, Any]]:
     """List streams: how far each is behind, its rows, who reads it, what is wrong."""
-    return Answer(streams_document(doors.site.project, _declared(doors), doors.site.clock.now()))
+    site = doors.site
+    return Answer(streams_document(site.project, _declared(doors), site.clock.now(), site.set_aside))
 
 
 def show_stream(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     """Show one stream: its declaration, and the messages that it has set aside."""
     site = doors.site
-    return Answer(stream_details(site.project, _declared(doors), call.path["stream"], site.clock.now()))
+    name, now = call.path["stream"], site.clock.now()
+    return Answer(stream_details(site.project, _declared(doors), name, now, site.set_aside))
 
 
 def retry_set_aside(doors: Doors, call: Call) -> Answer[dict[str, Any]]:

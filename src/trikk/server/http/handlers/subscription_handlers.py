@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+from bisect import bisect_right
 from collections.abc import Callable
 from html import escape
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
@@ -15,7 +17,7 @@ from trikk.core.errors import UsageError
 from trikk.core.record import Record
 from trikk.mailing.topics.links import CONFIRM, UNSUBSCRIBE, Ticket
 from trikk.mailing.topics.subscribing import add_subscriber, follow_link, look_at_link, remove_subscriber
-from trikk.mailing.topics.subscriptions import Change, Standing, Subscription, all_subscriptions
+from trikk.mailing.topics.subscriptions import Change, Standing, Subscription
 from trikk.server.http.doors import Doors
 from trikk.server.http.paging import PageQuery, page_of
 from trikk.server.http.problems import status_of
@@ -78,12 +80,10 @@ class SubscriptionsPage(Record, frozen=True):
 def list_subscriptions(doors: Doors, call: Call) -> Answer[SubscriptionsPage]:
     """List who subscribes to what."""
     query: SubscriptionsQuery = call.query
-    listed = [
-        one
-        for one in all_subscriptions(doors.site.project.journal)
-        if query.topic in (None, one.topic) and _cursor(one) > (query.cursor or "")
-    ]
-    return Answer(SubscriptionsPage(*page_of(sorted(listed, key=_cursor), query.limit, _cursor)))
+    listed = doors.site.subscriptions.listed()
+    first = 0 if query.cursor is None else bisect_right(listed, query.cursor, key=_cursor)
+    wanted = (one for one in islice(listed, first, None) if query.topic in (None, one.topic))
+    return Answer(SubscriptionsPage(*page_of(list(islice(wanted, query.limit + 1)), query.limit, _cursor)))
 
 
 def subscribe(doors: Doors, call: Call) -> Answer[Change]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import islice
@@ -20,7 +21,7 @@ from trikk.monitoring.drilldown.recent_windows import recent_windows
 from trikk.monitoring.figures.monitor_summary import monitor_summary
 from trikk.monitoring.figures.records import Records, names
 from trikk.runs.living_servers import living, server_document
-from trikk.server.http.documents.project_documents import ServersDocument, TimelineDocument
+from trikk.server.http.documents.project_documents import ServersDocument, TimelinePage
 from trikk.server.http.documents.run_documents import RunDocument
 from trikk.server.http.documents.watch_documents import (
     HookDocument,
@@ -33,7 +34,7 @@ from trikk.server.http.documents.watch_documents import (
     WindowsDocument,
 )
 from trikk.server.http.doors import Doors
-from trikk.server.http.paging import PageQuery, names_page, page_of
+from trikk.server.http.paging import Cursor, Limit, PageQuery, names_page, page_of, wrong_cursor
 from trikk.server.http.routes import API, Answer, Call, Given, Said, who
 from trikk.server.schedule.trigger_actions import fire
 from trikk.server.schedule.trigger_standing import set_paused
@@ -41,13 +42,13 @@ from trikk.server.schedule.trigger_view import trigger_details, trigger_rows
 from trikk.server.sources.event_by_hand import NamedEvent, event_named
 from trikk.server.sources.webhook_keys import webhook_keys
 from trikk.server.sources.webhook_signature import verify
-from trikk.timeline.happenings import happenings
 from trikk.tracking.run_document import run_document
 from trikk.triggers.declared import trigger_named
 from trikk.triggers.event_triggers import Webhook
 from trikk.triggers.tick_by_hand import end_named, tick_named
 from trikk.web.refused import Refused
 
+_HAPPENING = re.compile(r"(-?[0-9.]{1,24}(?:e[+-]?[0-9]{1,3})?)_([0-9]{1,18})")  # its moment and number
 _log = logging.getLogger("trikk.server")
 
 
@@ -88,6 +89,8 @@ class PeriodQuery(Given, frozen=True):
 
     since: float | None = None
     until: float | None = None
+    limit: Limit = 1000
+    cursor: Cursor | None = None
 
 
 class Reason(Given, frozen=True):
@@ -258,12 +261,17 @@ def resolve_incident(doors: Doors, call: Call) -> Answer[IncidentDocument]:
     return Answer(done.to_json())
 
 
-def show_timeline(doors: Doors, call: Call) -> Answer[TimelineDocument]:
+def show_timeline(doors: Doors, call: Call) -> Answer[TimelinePage]:
     """Tell what happened to incidents, models and reports, and to what they started, in its order."""
     query: PeriodQuery = call.query
-    project = doors.site.project
-    happened = happenings(project.journal, project.settings.environment, since=query.since, until=query.until)
-    return Answer(TimelineDocument(happenings=happened))
+    after = None
+    if query.cursor is not None:
+        match = _HAPPENING.fullmatch(query.cursor)
+        if match is None:
+            raise wrong_cursor()
+        after = float(match[1]), int(match[2])
+    happened = doors.site.happenings.between(query.since, query.until, after=after, limit=query.limit + 1)
+    return Answer(TimelinePage(*page_of(happened, query.limit, lambda one: f"{one.at!r}_{one.seq}")))
 
 
 def list_servers(doors: Doors, _: Call) -> Answer[ServersDocument]:
