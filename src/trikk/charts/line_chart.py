@@ -7,7 +7,6 @@ are links, up to one for each three pixels; of more only those are that are not 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
@@ -32,34 +31,27 @@ from trikk.charts.drawing.marks import (
     Place,
     Svg,
     circle,
-    dots,
     drawing,
-    hatch,
     linked,
     outline,
     path,
     rect,
     segment,
-    spot,
     stretches,
     text,
     thinned,
 )
+from trikk.charts.drawing.point_marks import LOOKS, crosses, point_mark, stretch_mark
 from trikk.charts.drawing.scales import Band, Linear, Log, Tick, scale_over
 
 _FEW, _DOTTED = 3.0, 7.0  # pixels for each point, if points are to be pointed at, and if they have a dot
+_TELLING = 8  # marks of a line that has too many points to mark each, so that its form is seen
 _LANE, _MOST_LANE_TEXT = 20.0, 0.34
 _NAME_ROWS = 2  # of the names of events
 _PLACES = (
     (6, -5, "start"), (-6, -5, "end"), (0, -8, "middle"), (6, 13, "start"), (-6, 13, "end"), (0, 17, "middle"),
 )  # fmt: skip
 """Where a note may stand beside its point: how far to the right and down, and which end of it is there."""
-_LOOKS = {
-    "partial": "hollow {}",
-    "pending": "unsure {}",
-    "overdue": "hollow worse",
-    "restated": "fill worse",
-}
 _WINDOW_NAMES = {"pending": "pending", "overdue": "overdue", "missing": "not evaluated"}
 
 
@@ -298,18 +290,20 @@ class _Picture:
     def _samples(self) -> Iterator[Sample]:
         for series in self.lines.series:
             if any(p.value is not None for p in series.points):
-                yield line_sample(f"{'dashed' if series.dashed else 'line'} {series.role}", series.name)
+                sample = line_sample(f"{'dashed' if series.dashed else 'line'} {series.role}", series.name)
+                form = point_mark("final", (8, 0), series.role, 2.5) if self._is_one_of_many(series) else ""
+                yield Sample(sample.mark + form, sample.name)
             if any(p.low is not None for p in series.points):
                 yield box_sample(f"veil {series.role}", f"interval of {series.name}")
         states = {p.state for series in self.lines.series for p in series.points if p.value is not None}
         role = self.lines.series[0].role if self.lines.series else "prediction"
         kinds = {window.state for window in self.lines.windows}
-        for state in _LOOKS:
+        for state in LOOKS:
             if state in states and state not in kinds:
-                yield Sample(_dot(state, (8, 0), role, 2.5), state)
+                yield Sample(point_mark(state, (8, 0), role, 2.5), state)
         for kind, name in _WINDOW_NAMES.items():
             if kind in kinds:
-                yield Sample(_area(kind, 0, -4.5, 16, 9), name)
+                yield Sample(stretch_mark(kind, 0, -4.5, 16, 9), name)
 
     def _edges(self, start: float, end: float) -> tuple[float, float]:
         """Pixels of a span; of places, the whole of them."""
@@ -321,7 +315,7 @@ class _Picture:
         left, right = self._edges(window.start, window.end)
         state = window.state if window.state in _WINDOW_NAMES else "missing"
         # a little wider, so that no seam shows between two of a kind
-        body = _area(state, left, self.plot.top, max(right - left, 1.0) + 0.4, self.plot.height)
+        body = stretch_mark(state, left, self.plot.top, max(right - left, 1.0) + 0.4, self.plot.height)
         return linked(body, window.title, window.href)
 
     def _line(self, series: Series) -> Iterator[str]:
@@ -340,18 +334,22 @@ class _Picture:
     def _points(self, series: Series) -> Iterator[str]:
         count = len(series.points)
         each = self.plot.width / max(count, 1)
-        some = each >= _DOTTED and not series.dashed
-        for p in series.points:
-            marked = some or p.state != "final" or p.note
+        every = 1 if each >= _DOTTED else -(-count // _TELLING) if self._is_one_of_many(series) else 0
+        for number, p in enumerate(series.points):
+            marked = (every and not series.dashed and number % every == 0) or p.state != "final" or p.note
             if p.value is None or not (marked or (each >= _FEW and (p.href or p.title))):
                 continue
             place = (self.x(p.at), self.y(p.value))
-            body = _dot(p.state, place, series.role, 2.0 if each < 10 else 2.5) if marked else ""
+            body = point_mark(p.state, place, series.role, 2.0 if each < 10 else 2.5) if marked else ""
             if p.href or p.title:
                 body = rect(place[0] - each / 2, self.plot.top, each, self.plot.height, "hit ground") + body
             yield linked(body, p.title, p.href)
             if p.note:
                 yield self._note(p.note, place)
+
+    def _is_one_of_many(self, series: Series) -> bool:
+        """Whether a line has to be told from others that mean no more than it does."""
+        return len(self.lines.series) > 1 and series.role.startswith("series-")
 
     @cached_property
     def _obstacles(self) -> list[list[Place]]:
@@ -379,7 +377,7 @@ class _Picture:
             box = Plot(left, place[1] + down - 9, left + wide, place[1] + down + 2)
             outside = box.left < self.plot.left or box.right > self.plot.right + 2
             outside = outside or box.top < self.plot.top or box.bottom > self.plot.bottom
-            choices.append((outside, any(_crosses(part, box) for part in self._obstacles), across, down, anchor))
+            choices.append((outside, any(crosses(part, box) for part in self._obstacles), across, down, anchor))
         _, _, across, down, anchor = min(choices, key=lambda choice: choice[:2])
         return text(note, (place[0] + across, place[1] + down), "strong ink halo", anchor=anchor)
 
@@ -438,36 +436,3 @@ class _Picture:
                 # what was over within a pixel is seen all the same
                 body = rect(left, top + 3, max(right - left, 2.0), _LANE - 8, f"fill {span.role}")
                 yield linked(body, span.title or lane.name, span.href)
-
-
-def _area(state: str, left: float, top: float, width: float, height: float) -> str:
-    """What lies behind figures that are not final, told apart by its hatching, too."""
-    body = rect(left, top, width, height, f"fill {state}")
-    if state == "overdue":
-        body += path(hatch(left, top, width, height), "thin overdue-hatch")
-    if state == "missing":
-        body += path(dots(left, top, width, height), "dots missing-hatch")
-    return body
-
-
-def _dot(state: str, place: Place, role: str, radius: float) -> str:
-    if state == "restated":
-        return path(f"M{spot((place[0] - 4.5, place[1] - 3.5))}h9l-4.5 8z", "fill worse")
-    if state in _LOOKS:
-        return circle(place, radius + 1, _LOOKS[state].format(role))
-    return circle(place, radius, f"fill {role}")
-
-
-def _crosses(course: Sequence[Place], box: Plot) -> bool:
-    """Whether a line goes through a box."""
-    if len(course) == 1:
-        return box.left <= course[0][0] <= box.right and box.top <= course[0][1] <= box.bottom
-    for start, end in itertools.pairwise(course):
-        if end[0] < box.left or start[0] > box.right:
-            continue
-        run = (end[0] - start[0]) or 1e-9
-        edges = (max(box.left, start[0]), min(box.right, end[0]))
-        heights = [start[1] + (edge - start[0]) / run * (end[1] - start[1]) for edge in edges]
-        if min(heights) <= box.bottom and max(heights) >= box.top:
-            return True
-    return False

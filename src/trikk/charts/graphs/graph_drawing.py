@@ -63,7 +63,7 @@ def graph_drawing(
         downward: from above to below; else from left to right.
     """
     numbers = {node.key: place for place, node in enumerate(nodes)}
-    known = [edge for edge in edges if edge.source in numbers and edge.target in numbers]
+    known = [edge for edge in dict.fromkeys(edges) if edge.source in numbers and edge.target in numbers]
     pairs = [(numbers[edge.source], numbers[edge.target]) for edge in known]
     sizes = [_size(node) for node in nodes]
     layout = layered([w if downward else h for w, h in sizes], pairs, gap=18 if downward else 12)
@@ -117,15 +117,16 @@ class _Ways:
             first, second = self.starts[layer], self.starts[layer] + self.depths[layer]
             entry = along[1] if last else first if sign > 0 else second
             half = (here + entry) / 2
-            way += f"C{self.spot(start, half)} {self.spot(end, half)} {self.spot(end, entry)}"
+            if abs(start - end) < 0.1:
+                way += f"L{self.spot(end, entry)}"
+            else:
+                way += f"C{self.spot(start, half)} {self.spot(end, half)} {self.spot(end, entry)}"
             here = entry
             if not last:
                 here = second if sign > 0 else first
                 way += f"L{self.spot(end, here)}"
-        tip = 5 * sign
-        for side in (-3.5, 3.5):
-            way += f"M{self.spot(across[-1] + side, here - tip)}L{self.spot(across[-1], here)}"
-        return way
+        end, back = across[-1], here - 5 * sign
+        return f"{way}M{self.spot(end - 3.5, back)}L{self.spot(end, here)}L{self.spot(end + 3.5, back)}"
 
     def spot(self, across: float, along: float) -> str:
         return spot((across, along) if self.downward else (along, across))
