@@ -148,3 +148,9 @@ def test_labels_do_not_touch(names: list[str]) -> None:
 
 def test_zero_is_not_negative() -> None:
     assert tick_text(-0.0, 0.5, 1.0) == "0.0"
+
+
+def test_values_that_are_all_alike_are_in_the_middle() -> None:
+    for value in (0.0, 3.0, -2.0):
+        scale = scale_over([value, value], 0, 100, room=0)
+        assert 0 < scale(value) < 100

@@ -17,7 +17,7 @@ from trikk.access.identity import Role
 from trikk.console.csv_sheet import csv_text
 from trikk.console.page_view import View
 from trikk.console.rendering import html_response
-from trikk.server.http.doors import Doors
+from trikk.server.http.doors import LONGEST, Doors
 from trikk.server.http.routes import HTML_TYPE, Answer, Call, Given, Nothing, Route
 from trikk.web.refused import Refused
 
@@ -33,18 +33,20 @@ class Page:
         show: says what it shows.
         query: what may follow the question mark.
         role: what whoever looks must at least be; viewer if not given.
+        longest: seconds that it may take.
     """
 
     path: str
     show: Callable[[Doors, Call], View]
     query: type[Given] = Nothing
     role: Role | None = None
+    longest: float = LONGEST
 
     def routes(self) -> list[Route]:
         """Its addresses; those with an ending come first, since a name in a path may hold a dot for the router."""
         stem = self.path if self.path != "/" else "/overview"
         # Problems of documents are documents: whoever asks for JSON reads JSON.
-        route = partial(Route, "GET", query=self.query, role=self.role)
+        route = partial(Route, "GET", query=self.query, role=self.role, longest=self.longest)
         return [
             route(f"{stem}.json", self._named(_document)),
             route(f"{stem}.{{sheet}}.csv", self._named(_csv), content=CSV_TYPE),

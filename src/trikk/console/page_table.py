@@ -16,6 +16,12 @@ from trikk.console.pages.costs.costs_page import show_costs_page
 from trikk.console.pages.incidents.incident_pages import IncidentListQuery, show_incidents, show_one_incident
 from trikk.console.pages.models.model_list_page import show_models
 from trikk.console.pages.models.model_page import ModelQuery, show_model_page
+from trikk.console.pages.monitors.ab_page import SidesPageQuery, show_sides
+from trikk.console.pages.monitors.backtest_page import BacktestPageQuery, show_backtest
+from trikk.console.pages.monitors.cases_page import PredictionPageQuery, show_cases, show_prediction
+from trikk.console.pages.monitors.monitor_choice import MonitorPageQuery
+from trikk.console.pages.monitors.monitor_list_page import show_monitors
+from trikk.console.pages.monitors.monitor_page import show_one_monitor
 from trikk.console.pages.overview.overview_page import show_overview
 from trikk.console.pages.pipelines.backfill_form import backfill_again, show_backfill_form
 from trikk.console.pages.pipelines.pipeline_page import PipelinePageQuery, show_pipeline
@@ -34,7 +40,9 @@ from trikk.console.pages.triggers.trigger_pages import show_one_trigger, show_tr
 from trikk.console.problem_page import problem_page
 from trikk.console.sign_in_page import SignInPageQuery, TypedToken, end_session, show_sign_in, sign_in_with_token
 from trikk.console.static_files import StaticQuery, show_static
+from trikk.server.http.doors import AT_LENGTH
 from trikk.server.http.handlers.access_handlers import NewToken
+from trikk.server.http.handlers.case_handlers import CasesQuery
 from trikk.server.http.handlers.run_handlers import CostsQuery
 from trikk.server.http.paging import PageQuery
 from trikk.server.http.routes import EVENTS_TYPE, HTML_TYPE, TEXT_TYPE, Route
@@ -55,6 +63,12 @@ PAGES: tuple[Page, ...] = (
     Page("/artifacts/{digest}", show_artifact, ArtifactQuery),
     Page("/runs/{run}", show_run, RunPageQuery),
     Page("/runs/{run}/steps/{step}", show_step, StepPageQuery),
+    Page("/monitors", show_monitors, query=PageQuery),
+    Page("/monitors/{monitor}", show_one_monitor, query=MonitorPageQuery),
+    Page("/monitors/{monitor}/cases", show_cases, query=CasesQuery),
+    Page("/monitors/{monitor}/ab", show_sides, query=SidesPageQuery, longest=AT_LENGTH),
+    Page("/monitors/{monitor}/backtest", show_backtest, query=BacktestPageQuery, longest=AT_LENGTH),
+    Page("/monitors/{monitor}/predictions/{prediction}", show_prediction, query=PredictionPageQuery),
     Page("/incidents", show_incidents, query=IncidentListQuery),
     Page("/incidents/{incident:path}", show_one_incident),
     Page("/tables", show_tables, TableListQuery),

@@ -173,7 +173,7 @@ def scale_over(
     low, high = min(known + [0.0] * zero), max(known + [0.0] * zero)
     span = high - low
     if span <= abs(high) * 1e-12:
-        span = abs(high) or 1.0
+        span, room = abs(high) or 1.0, room or 0.5  # values that are all alike are in the middle
     low_end = low if zero and low == 0 else low - room * span
     high_end = high if zero and high == 0 and low < 0 else high + room * span
     return Linear(low_end, high_end, start, end, unit)

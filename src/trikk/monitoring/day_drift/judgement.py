@@ -82,7 +82,7 @@ class Judge:
         reach = until - min(changed).start if far is None else timedelta(days=far + 1)
         spans = merged((day.start, min(until, day.end + reach) - timedelta(microseconds=1)) for day in changed)
         days = {day: None for span in spans for day in windows_between("day", *span, self._zone)}
-        return [day for day in days if day.label in labels or not labels.isdisjoint(self._compared(day).days)]
+        return [day for day in days if day.label in labels or not labels.isdisjoint(self.compared(day).days)]
 
     def judged(self, day: Window) -> DriftRecord | None:
         """The day's verdict, put down; None if there is nothing new."""
@@ -90,7 +90,7 @@ class Judge:
         if profiled is None:
             return None
         own, digest = profiled
-        compared = self._compared(day)
+        compared = self.compared(day)
         profiles = {label: known for label in compared.days if (known := self._profile(label)) is not None}
         marks: list[JSON] = [self._look.definition, digest, {label: mark for label, (_, mark) in profiles.items()}]
         marks += [compared.why, *sorted(self._missing)]
@@ -139,7 +139,8 @@ class Judge:
         report = compare(before, own.profile, columns=wanted, **options)
         return (*(_waiting(column, own) for column in report.columns), *absent)
 
-    def _compared(self, day: Window) -> Compared:
+    def compared(self, day: Window) -> Compared:
+        """The days that a day is compared with."""
         drift = self._look.drift
         profiled = self._profile(day.label) if farthest(drift.matched) is None else None
         return compared_with(
@@ -166,6 +167,15 @@ class Judge:
                 self._held.clear()
             self._held[label] = self._look.records.profiled(label)
         return self._held[label]
+
+
+def profiles_of(records: DriftRecords, spec: MonitorSpec, day: Window) -> tuple[Profile | None, Profile | None]:
+    """A day's values, and those of the days that it is compared with, as they are kept; None where none are."""
+    judge = Judge(Look(spec, Drift.read(spec.drift or {}), records, day.end, "", ""), ())
+    own = records.profiled(day.label)
+    days = judge.compared(day).days
+    before = {label: known[0].profile for label in days if (known := records.profiled(label)) is not None}
+    return None if own is None else own[0].profile, _merged(before)
 
 
 def concluded(columns: Collection[ColumnDrift]) -> tuple[Verdict, str]:

@@ -110,6 +110,13 @@ class SqlLedger(Ledger, ABC):
         values = {"low": prefix, "high": _end(prefix), "after": after, "most": _ALL if limit is None else limit}
         return [_entry(row[0], row[1:]) for row in self._read("history", **values)]
 
+    def texts(self, prefix: str, first: str = "", last: str = "") -> list[tuple[str, int, str]]:
+        if not all(port.is_plain(text) for text in (prefix, first, last) if text):
+            return []
+        high = prefix + last if last else _end(prefix)
+        values = {"low": prefix + first, "high": high, "after": 0, "most": _ALL}
+        return [(row[0], row[1], row[4]) for row in self._read("history", **values)]
+
     def subjects(self, prefix: str = "") -> list[str]:
         if prefix and not port.is_plain(prefix):
             return []

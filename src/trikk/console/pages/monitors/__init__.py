@@ -1,0 +1,1 @@
+"""`/monitors`: how predictions do, from a figure down to one case."""
