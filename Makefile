@@ -5,7 +5,7 @@ DEMO_DIR ?= demo
 WORKERS ?= auto
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test lint docs format crash bench bench-peers bench-quick lock clean
+.PHONY: help setup demo test lint docs screenshots format crash bench bench-peers bench-quick lock clean
 
 help:  ## show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -36,6 +36,9 @@ lint: setup  ## check style, types and layers
 
 docs: setup docs/.env/.ready  ## build the documentation into build/docs; a broken link fails
 	PYTHONPATH=src docs/.env/bin/sphinx-build --quiet --fail-on-warning -c docs . build/docs
+
+screenshots: setup  ## take pictures of the console over the demo's project (make demo), with Chromium
+	$(BIN)/python -m tests.screenshots $(DEMO_DIR)
 
 docs/.env/.ready: requirements/docs.txt
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python docs/.env

@@ -504,6 +504,21 @@ SERVER = (
         peers={"mlflow": work("rest:pages_of_mlflow")},
         patience=900,
     ),
+    *(
+        Case(
+            name=name,
+            about=f"pages{whose} of {{size}} recorded runs in Chromium: until the slowest is on the screen",
+            size=size,
+            trikk=work("console:pages_of_trikk"),
+            peers={peer: work(f"console:pages_of_{peer}") for peer in peers},
+            by="seconds",
+            patience=900,
+        )
+        for name, whose, size, peers in (
+            ("console-pages", "", 100_000, ()),
+            ("console-runs", ", and the page of runs of other tools,", 2_000, SCHEDULERS),
+        )
+    ),
     Case(
         name="rest-rate",
         about="1,000 requests by HTTP beside 20 runs that go on, {size} runs being recorded; half list, half show",

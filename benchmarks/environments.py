@@ -17,8 +17,9 @@ PINS: dict[str, tuple[str, ...]] = {
     "metaflow": ("metaflow==2.19.39", *FRAMES),
     # Its open bounds admit a fastapi that it fails with, and a sqlalchemy with which it schedules nothing.
     "prefect": ("prefect==3.8.8", "fastapi<0.151", "sqlalchemy<2.1", *FRAMES),
-    "dagster": ("dagster==1.13.27", *FRAMES),
+    "dagster": ("dagster==1.13.27", "dagster-webserver==1.13.27", *FRAMES),
     "mlflow": ("mlflow==3.17.2", f"scikit-learn=={version('scikit-learn')}"),  # the model is pickled by ours
+    "browser": ("playwright==1.65.2",),
     "evidently": ("-r", str(REPOSITORY / "requirements" / "evidently.txt")),
 }
 

@@ -159,5 +159,14 @@ def test_anything_is_there_to_be_found(place: ServedProject, server: RunningServ
     assert {"kind": "run", "title": run, "address": f"/runs/{run}"} in hits
     assert [hit["kind"] for hit in client.get("/search.json?q=NIGHT").json()["hits"]] == ["pipeline"]
     assert "Nothing has that" in read_page(client, "/search?q=%3Cscript%3E").text
-    for path in ("/costs?by=step&since=", "/streams", "/settings", "/search"):
+    for path in ("/costs?by=step&since=", "/streams", "/settings", "/search", "/reports"):
         read_page(client, path)
+    read_page(client, "/reports/monthly", 404)
+
+
+def test_a_channel_is_sent_a_test(place: ServedProject, server: RunningServer) -> None:
+    client = server.client
+    page = sent(client, read_page(client, "/settings"), "/channels/file/test")
+    assert "A test message was handed over." in page.text
+    (mail,) = (place.root / ".trikk" / "alerts").glob("*test*")
+    assert "Nothing is wrong." in mail.read_text()

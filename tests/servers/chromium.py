@@ -21,14 +21,14 @@ def chromium() -> Iterator[Any]:
     program = next((path for name in _NAMES if (path := shutil.which(name))), None)
     if program is None:
         pytest.skip("no browser: chromium is not installed")
-    with _library().sync_playwright() as playwright:
+    with playwright_library().sync_playwright() as playwright:
         # The sandbox takes rights that a container does not have; the pages are our own.
         running = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield running
         running.close()
 
 
-def _library() -> Any:
+def playwright_library() -> Any:
     """Playwright; the environment has this one's Python, so that its packages can be imported here."""
     (packages,) = (python_of("browser").parents[1] / "lib").glob("python*/site-packages")
     if str(packages) not in sys.path:

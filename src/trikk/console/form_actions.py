@@ -67,7 +67,16 @@ class Action:
                 raise _shown_again(self.again(doors, call, error), error, doors, call) from error
             return see_other(self._next(call, answer))
 
-        return Route("POST", path, handler, content=HTML_TYPE, body=door.body, role=door.needs, is_page=True)
+        return Route(
+            "POST",
+            path,
+            handler,
+            content=HTML_TYPE,
+            body=door.body,
+            role=door.needs,
+            longest=door.longest,
+            is_page=True,
+        )
 
     def _next(self, call: Call, answer: Any) -> str:
         back = call.form.get(BACK, "")

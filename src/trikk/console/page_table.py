@@ -27,6 +27,7 @@ from trikk.console.pages.pipelines.backfill_form import backfill_again, show_bac
 from trikk.console.pages.pipelines.pipeline_page import PipelinePageQuery, show_pipeline
 from trikk.console.pages.pipelines.pipelines_page import show_pipelines
 from trikk.console.pages.pipelines.start_form import StartQuery, show_start_form, start_again
+from trikk.console.pages.reports.report_pages import show_report, show_reports
 from trikk.console.pages.runs.run_page import RunPageQuery, show_run
 from trikk.console.pages.runs.step_log import LogQuery, download_log
 from trikk.console.pages.runs.step_page import StepPageQuery, show_step
@@ -43,6 +44,7 @@ from trikk.console.static_files import StaticQuery, show_static
 from trikk.server.http.doors import AT_LENGTH
 from trikk.server.http.handlers.access_handlers import NewToken
 from trikk.server.http.handlers.case_handlers import CasesQuery
+from trikk.server.http.handlers.project.notice_handlers import PageQueryOf
 from trikk.server.http.handlers.run_handlers import CostsQuery
 from trikk.server.http.paging import PageQuery
 from trikk.server.http.routes import EVENTS_TYPE, HTML_TYPE, TEXT_TYPE, Route
@@ -82,6 +84,8 @@ PAGES: tuple[Page, ...] = (
     Page("/backfills/{backfill}", show_one_backfill),
     Page("/streams", show_streams),
     Page("/streams/{stream}", show_one_stream),
+    Page("/reports", show_reports),
+    Page("/reports/{report}", show_report, PageQueryOf),
     Page("/costs", show_costs_page, query=CostsQuery),
     Page("/settings", show_settings),
     Page("/settings/tokens", show_tokens, role=Role.ADMIN),
@@ -107,6 +111,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("unpause_trigger"),
     Action("retry_set_aside"),
     Action("drop_set_aside"),
+    Action("send_reports", then="/reports"),
+    Action("test_channel", then="/settings"),
     Action("revoke_token", then="/settings/tokens"),
     Action("promote_model"),
     Action("roll_back_model"),

@@ -25,5 +25,7 @@ SAID = {
     "resolve_incident": "The incident is resolved.",
     "subscribe": "Subscribed; who has not agreed is asked by mail.",
     "unsubscribe": "The subscription has ended.",
+    "send_reports": "What was outstanding was sent; below is what has not come yet.",
+    "test_channel": "A test message was handed over.",
     "revoke_token": "The token is revoked.",
 }

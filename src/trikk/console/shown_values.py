@@ -21,7 +21,7 @@ NONE = Markup('<span class="none">&ndash;</span>')
 _LONGEST = 200
 
 
-def moment(given: float | str | None, zone: str, form: str = "%Y-%m-%d %H:%M:%S") -> Markup:
+def moment(given: float | str | None, form: str = "%Y-%m-%d %H:%M:%S", *, zone: str) -> Markup:
     """A moment, in seconds since 1970 or as ISO 8601 has it, in the project's zone; UTC when pointed at."""
     if given is None or given == "":
         return NONE
@@ -36,7 +36,7 @@ def moment(given: float | str | None, zone: str, form: str = "%Y-%m-%d %H:%M:%S"
     )
 
 
-def tick(given: str | None, zone: str) -> str | Markup:
+def tick(given: str | None, *, zone: str) -> str | Markup:
     """What a trigger's run is for: a moment by the project's clock, or an event."""
     return NONE if not given else printable(tick_text(given, ZoneInfo(zone)))
 

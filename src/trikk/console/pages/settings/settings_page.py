@@ -8,7 +8,6 @@ from msgspec import structs
 from starlette.responses import Response
 
 from trikk.access.audit import AuditLine
-from trikk.alerts.config import alert_settings
 from trikk.console.form_tokens import check_form, form_token
 from trikk.console.page_view import Sheet, View
 from trikk.console.rendering import form_context, page_response
@@ -17,6 +16,7 @@ from trikk.core.package import __version__
 from trikk.server.http.doors import Doors
 from trikk.server.http.handlers.access_handlers import create_token, list_tokens, read_audit
 from trikk.server.http.handlers.health_handlers import readyz
+from trikk.server.http.handlers.project.notice_handlers import list_channels
 from trikk.server.http.handlers.watch_handlers import list_servers
 from trikk.server.http.routes import Call
 
@@ -34,21 +34,21 @@ def show_settings(doors: Doors, call: Call) -> View:
         "version": __version__,
         "servers": list_servers(doors, call).document["servers"],
         "ready": readyz(doors, call).document,
-        "channels": _channels(doors),
+        "channels": _channels(doors, call),
     }
     commands = [("Check the project:", "trikk doctor"), ("See what clean-up would free:", "trikk gc")]
     return View("Settings", "settings/settings.html.j2", document, live="project", commands=commands)
 
 
-def _channels(doors: Doors) -> dict[str, Any]:
-    """Channels by name with the kind of their address, which may hold a secret, and what goes where."""
+def _channels(doors: Doors, call: Call) -> dict[str, Any]:
+    """Where alarms go, or why that can't be told: the rest of the page is there all the same."""
     try:
-        settings = alert_settings(doors.site.project.settings)
+        return {
+            "listed": [each.to_json() for each in list_channels(doors, call).document.channels],
+            "trouble": None,
+        }
     except TrikkError as error:
-        return {"trouble": error.to_json(), "named": {}, "routes": {}}
-    kinds = {name: address.partition(":")[0] for name, address in settings.channels.items()}
-    routes = {severity: list(settings.route(severity)) for severity in ("info", "warning", "alarm")}
-    return {"trouble": None, "named": kinds, "routes": routes}
+        return {"listed": [], "trouble": error.to_json()}
 
 
 def show_tokens(doors: Doors, call: Call) -> View:

@@ -1,0 +1,1 @@
+"""`/reports`: pages for others, made from the monitors' figures."""
