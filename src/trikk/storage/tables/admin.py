@@ -12,6 +12,7 @@ from trikk.storage.tables.data_files import Files, logged
 from trikk.storage.tables.table_write import table_schema
 
 if TYPE_CHECKING:
+    import polars as pl
     from deltalake import DeltaTable
 
 
@@ -111,21 +112,34 @@ def info(name: str, table: DeltaTable, *, limit: int, newest: int) -> TableInfo:
     import polars as pl
 
     actions = pl.DataFrame(table.get_add_actions())
-    counted = "num_records" in actions.columns and actions["num_records"].null_count() == 0
-    rows = actions["num_records"].sum() if counted else pl.scan_delta(table).select(pl.len()).collect().item()
+    rows = _row_count(table, actions)
     later = newest - table.version()
     entries = table.history(max(limit, 1) + later)  # delta-rs counts from the newest, whatever the snapshot
     history = tuple(_write(entry) for entry in entries if entry["version"] <= table.version())
     return TableInfo(
         name=name,
         version=table.version(),
-        rows=int(rows),
+        rows=rows,
         columns={column: str(dtype) for column, dtype in table_schema(table).items()},
         bytes=int(actions["size_bytes"].sum()),
         files=actions.height,
         written=history[0].at,
         history=history[:limit],
     )
+
+
+def row_count(table: DeltaTable) -> int:
+    """How many rows an open snapshot has, by its log if that says it."""
+    import polars as pl
+
+    return _row_count(table, pl.DataFrame(table.get_add_actions()))
+
+
+def _row_count(table: DeltaTable, actions: pl.DataFrame) -> int:
+    import polars as pl
+
+    counted = "num_records" in actions.columns and actions["num_records"].null_count() == 0
+    return int(actions["num_records"].sum() if counted else pl.scan_delta(table).select(pl.len()).collect().item())
 
 
 def version_writes(

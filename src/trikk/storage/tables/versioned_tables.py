@@ -16,7 +16,7 @@ from trikk.storage.stores.local import is_full
 from trikk.storage.stores.locks import file_lock
 from trikk.storage.tables import delta_log as table_log
 from trikk.storage.tables import sums as table_sums
-from trikk.storage.tables.admin import CleanReport, TableInfo, VersionWrite, info, sweep, version_writes
+from trikk.storage.tables.admin import CleanReport, TableInfo, VersionWrite, info, row_count, sweep, version_writes
 from trikk.storage.tables.data_files import Files, LocalFiles, RemoteFiles, logged, thin_checkpoints
 from trikk.storage.tables.opening import Place
 from trikk.storage.tables.ranges import FileRange, complete, ranges
@@ -308,14 +308,23 @@ class Tables:
         top = Path(self._place(name).location)
         return [table_sums.damage(top, path) for path in table_sums.damaged(top, sorted(used))]
 
-    def written(self, name: str) -> float:
-        """When the newest version of a table was made, in seconds since 1970, by its log's last entry alone.
+    def row_count(self, name: str, version: int) -> int:
+        """How many rows a version has, of which no data file is read where the log says it.
+
+        Raises:
+            UnknownName, TableError: as `scan`.
+        """
+        return row_count(self._existing(name, version))
+
+    def written(self, name: str, version: int | None = None) -> float:
+        """When a version (None: the newest) was made, in seconds since 1970, by its entry in the log alone.
 
         Raises:
             UnknownName: if there is no such table.
             TableError: if its log is damaged.
+            FileNotFoundError: if the log has no such entry, or has it no more.
         """
-        version = self.version(name)
+        version = self.version(name) if version is None else version
         if version is None:
             raise UnknownName("table", name, self.names())
         actions = self._files.commit(name, version)

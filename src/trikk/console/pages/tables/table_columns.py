@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from trikk.charts.bar_charts import Bar, ranked_bars
 from trikk.console.pages.tables.table_query import TableQuery
-from trikk.console.pages.tables.table_rows import columns_named
+from trikk.console.pages.tables.table_rows import columns_named, is_zoned
 from trikk.console.shown_values import number
 from trikk.core.errors import ParameterError
 from trikk.core.text import printable, shorten
@@ -39,6 +39,7 @@ def columns_tab(doors: Doors, call: Call, info: TableInfo) -> tuple[dict[str, An
     context = {
         "wanted": len(wanted),
         "picture": picture,
+        "is_zoned": summary is not None and is_zoned(summary["dtype"]),
         "next_columns": query.across + _MOST if query.across + _MOST < len(wanted) else None,
         "columns_before": max(0, query.across - _MOST) if query.across else None,
     }

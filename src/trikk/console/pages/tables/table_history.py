@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -45,7 +47,7 @@ def _row_counts(store: Tables, name: str, writes: Sequence[VersionWrite]) -> dic
     """How many rows the table had at each version, backwards, up to one that did more than append."""
     if not writes:
         return {}
-    total, counts = store.describe(name, writes[0].version, history=1).rows, dict[int, int]()
+    total, counts = store.row_count(name, writes[0].version), dict[int, int]()
     for write in writes:
         counts[write.version] = total
         if write.mode != "append" or write.rows is None:
@@ -61,8 +63,9 @@ def _growth(doors: Doors, name: str, writes: Sequence[VersionWrite], counts: dic
     for step in range(_OPENED):
         version = newest * step // _OPENED
         if version not in moments:
-            then = store.describe(name, version, history=1)
-            moments[version] = (then.written, then.rows)
+            with suppress(FileNotFoundError):  # another program has put the older entries into a checkpoint
+                at = store.written(name, version)
+                moments[version] = (at, _rows_at(store, name, version, at))
     if len(moments) < 2:
         return ""
     points = [
@@ -74,6 +77,13 @@ def _growth(doors: Doors, name: str, writes: Sequence[VersionWrite], counts: dic
     zone = ZoneInfo(doors.site.project.settings.timezone)
     lines = Lines(f"Rows of {name} over time", [Series("rows", points)], zone=zone, zero=True)
     return Markup(line_chart(lines, height=180))  # noqa: S704 - it escapes what it is given
+
+
+@lru_cache(maxsize=4096)
+def _rows_at(store: Tables, name: str, version: int, written: float) -> int:
+    """Rows of a version, which never change; of a table that was made anew it was written at another time."""
+    del written
+    return store.row_count(name, version)
 
 
 def readers_tab(doors: Doors, call: Call, info: TableInfo) -> tuple[dict[str, Any], dict[str, Any]]:

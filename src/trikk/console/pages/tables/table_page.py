@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from markupsafe import Markup
@@ -13,14 +15,14 @@ from trikk.console.pages.tables.table_columns import columns_tab
 from trikk.console.pages.tables.table_history import readers_tab, version_sheet, versions_tab
 from trikk.console.pages.tables.table_query import TableQuery
 from trikk.console.pages.tables.table_rows import row_sheet, rows_tab
-from trikk.console.shown_values import NONE
+from trikk.console.shown_values import NONE, moment
 from trikk.core.errors import TableError, TrikkError, UnknownName
 from trikk.core.text import printable, shorten
 from trikk.server.http.doors import Doors
 from trikk.server.http.routes import Call
 from trikk.storage.tables.admin import TableInfo
 
-_LONGEST_CELL = 80  # characters
+_LONGEST_CELL = 40  # characters
 _TABS: dict[str, Callable[[Doors, Call, TableInfo], tuple[dict[str, Any], dict[str, Any]]]] = {
     "rows": rows_tab,
     "columns": columns_tab,
@@ -42,7 +44,7 @@ def show_table_page(doors: Doors, call: Call) -> View:
         "tab": query.tab,
         "tabs": list(_TABS),
         "at": query.version,
-        "cell": cell,
+        "cell": partial(cell, zone=doors.site.project.settings.timezone),
     }
     sheets: dict[str, Callable[[], Sheet]] = {}
     try:
@@ -65,7 +67,8 @@ def show_table_page(doors: Doors, call: Call) -> View:
         context,
         sheets,
         (("Tables", "/tables"),),
-        "project",
+        # What takes seconds to be read anew is not, with each change of anything.
+        "" if query.tab == "columns" or query.sort or query.where or query.column else "project",
         (
             ("Show it", f"trikk tables {name}"),
             ("Show rows", f"trikk tables {name} --where \"COLUMN = 'VALUE'\" --rows 50"),
@@ -73,11 +76,16 @@ def show_table_page(doors: Doors, call: Call) -> View:
     )
 
 
-def cell(value: Any) -> str | Markup:
-    """A value of a row: a number to its last digit, a text on one line."""
+def cell(value: Any, zone: str, *, is_moment: bool = False) -> str | Markup:
+    """A value of a row on one line; where that leaves something out, the whole is shown when pointed at."""
     if value is None:
         return NONE
-    return shorten(printable(value if isinstance(value, str) else str(value)), _LONGEST_CELL)
+    if is_moment:
+        with suppress(ValueError, OverflowError):  # what no calendar has is a number
+            return moment(value, zone)
+    whole = printable(str(value))
+    short = f"{value:.6g}" if isinstance(value, float) else shorten(whole, _LONGEST_CELL)
+    return short if short == whole else Markup('<span title="{}">{}</span>').format(whole, short)
 
 
 def _said(error: TrikkError) -> dict[str, Any]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from datetime import tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from trikk.console.page_view import Sheet
 from trikk.console.pages.tables.table_query import TableQuery
-from trikk.core.errors import ParameterError
+from trikk.core.errors import ParameterError, UsageError
+from trikk.core.zones import moment_named
 from trikk.server.http.doors import Doors, at_length
 from trikk.server.http.routes import Call
 from trikk.storage.shown_rows import as_shown
@@ -28,11 +32,12 @@ def rows_tab(doors: Doors, call: Call, info: TableInfo) -> tuple[dict[str, Any],
     query: TableQuery = call.query
     wanted = columns_named(info, query.named)
     columns = wanted[query.across : query.across + _ACROSS]
+    zone = ZoneInfo(doors.site.project.settings.timezone)
     conditions: list[Condition] = []
     trouble, count = None, None
     rows: list[dict[str, Any]] = []
     try:
-        conditions = _conditions(query)
+        conditions = _conditions(query, info, zone)
         with at_length("tables are being read"):
             scan = doors.site.project.tables.scan(info.name, info.version)
             shown = as_shown(scan.collect_schema(), columns)
@@ -55,6 +60,7 @@ def rows_tab(doors: Doors, call: Call, info: TableInfo) -> tuple[dict[str, Any],
         "numeric": {
             name for name in columns if info.columns[name].startswith(("Int", "UInt", "Float", "Decimal"))
         },
+        "zoned": {name for name in columns if is_zoned(info.columns[name])},
         "first": query.offset + 1,
         "next_rows": query.offset + _ROWS if query.offset + _ROWS < total else None,
         "rows_before": max(0, query.offset - _ROWS) if query.offset else None,
@@ -68,11 +74,11 @@ def rows_tab(doors: Doors, call: Call, info: TableInfo) -> tuple[dict[str, Any],
 def row_sheet(doors: Doors, call: Call, info: TableInfo) -> Sheet:
     """The rows that meet the conditions, as far as a sheet goes, with all columns that are asked for."""
     query: TableQuery = call.query
-    columns = columns_named(info, query.named)
+    columns, zone = columns_named(info, query.named), ZoneInfo(doors.site.project.settings.timezone)
     with at_length("tables are being read"):
         scan = doors.site.project.tables.scan(info.name, info.version)
         shown = as_shown(scan.collect_schema(), columns)
-        _, rows = some_rows(scan, _conditions(query), query.sort, query.offset, _IN_A_SHEET, shown)
+        _, rows = some_rows(scan, _conditions(query, info, zone), query.sort, query.offset, _IN_A_SHEET, shown)
     return Sheet(columns, ([row[column] for column in columns] for row in rows))
 
 
@@ -81,8 +87,8 @@ def columns_named(info: TableInfo, piece: str | None) -> list[str]:
     return [name for name in info.columns if piece is None or piece.lower() in name.lower()]
 
 
-def _conditions(query: TableQuery) -> list[Condition]:
-    """Those of the address, and the one that the form adds to them.
+def _conditions(query: TableQuery, info: TableInfo, zone: tzinfo) -> list[Condition]:
+    """Those of the address, and the one that the form adds to them: its moments are those of the project's clock.
 
     Raises:
         ParameterError: if they are none.
@@ -102,7 +108,16 @@ def _conditions(query: TableQuery) -> list[Condition]:
     if query.comparison in (_EMPTY, _FILLED):
         comparison = Comparison.EQUAL if query.comparison == _EMPTY else Comparison.UNEQUAL
         return [*conditions, Condition(query.column, comparison, None)]
-    return [*conditions, Condition(query.column, Comparison(query.comparison), query.value or "")]
+    value = query.value or ""
+    if is_zoned(info.columns.get(query.column, "")):
+        with suppress(UsageError):  # it is said below what it is compared with
+            value = moment_named(value, zone).astimezone(zone).isoformat()
+    return [*conditions, Condition(query.column, Comparison(query.comparison), value)]
+
+
+def is_zoned(dtype: str) -> bool:
+    """Whether a column of a type, by polars' name, holds moments rather than times of some clock."""
+    return dtype.startswith("Datetime(") and "time_zone='" in dtype
 
 
 def _where(conditions: list[Condition]) -> str | None:
