@@ -8,9 +8,10 @@ import pytest
 
 from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.tracking import run_filter
-from trikk.tracking.run_filter import RunFilter, filtered_runs
+from trikk.tracking.run_filter import RunFilter, filtered_runs, parameter_word
 
 RUNS = 450
+ODD = 'it\'s "odd" = x'
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,7 @@ def journal() -> MemoryJournal:
     journal = MemoryJournal()
     for number in range(RUNS):
         run = f"r{number:03d}"
-        parameters: dict[str, Any] = {"day": f"2026-01-{1 + number % 28:02d}", "n": number}
+        parameters: dict[str, Any] = {"day": f"2026-01-{1 + number % 28:02d}", "n": number, "note": ODD}
         environment = "dev" if number % 100 == 7 else "main"
         body: dict[str, Any] = {"parameters": parameters, "environment": environment}
         journal.create(run, "even" if number % 2 == 0 else "odd", body, at=float(number))
@@ -34,6 +35,8 @@ def journal() -> MemoryJournal:
         (RunFilter(pipeline="odd", parameters="n=3"), [3]),
         (RunFilter(parameters="2026-01-02 n=29"), [29]),
         (RunFilter(parameters="n=9 n=8"), []),
+        (RunFilter(parameters=f"n=9 {parameter_word('note', ODD)}"), [9]),
+        (RunFilter(parameters="note='it"), []),
         (RunFilter(parameters="nothing=3"), []),
         (RunFilter(since=440.0, state="failed"), [440]),
         (RunFilter(since=3.0, until=6.0), [5, 4, 3]),

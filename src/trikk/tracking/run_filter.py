@@ -7,6 +7,7 @@ project may have millions. Its cursor then leads on from there.
 from __future__ import annotations
 
 import json
+import shlex
 from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,8 +29,8 @@ class RunFilter(Record, frozen=True):
     Attributes:
         pipeline: its name.
         state: what the run is at.
-        parameters: words with blanks between them, all of which must fit: `day=2020-03-26` a parameter's value, or
-            a piece of any value.
+        parameters: words as a shell reads them, all of which must fit: `day=2020-03-26` a parameter's value, or a
+            piece of any value.
         since: seconds since 1970, the first moment at which it may have been created.
         until: seconds since 1970, the moment before which it was created.
         environment: in which it was begun.
@@ -79,7 +80,7 @@ def filtered_runs(journal: Journal, wanted: RunFilter, limit: int, before: str |
     Raises:
         UnknownName: if there is no run `before`.
     """
-    words = wanted.parameters.split()
+    words = _words(wanted.parameters)
     needs_events = bool(wanted.environment or wanted.code)
     only: dict[str, Any] = {"pipeline": wanted.pipeline or None, "state": wanted.state or None}
     offset = 0 if wanted.until is None or before is not None else _first_before(journal, only, wanted.until)
@@ -108,6 +109,11 @@ def filtered_runs(journal: Journal, wanted: RunFilter, limit: int, before: str |
             return FilteredRuns(rows, None)
 
 
+def parameter_word(name: str, value: JSON) -> str:
+    """What a filter's `parameters` has for runs with such a value."""
+    return shlex.quote(f"{name}={_text(value)}")
+
+
 def run_place(journal: Journal, row: RunRow) -> RunPlace:
     """Where a run was begun, and by which code."""
     known: Any = journal
@@ -133,6 +139,13 @@ def _fits(row: RunRow, words: list[str], until: float | None) -> bool:
         elif not any(word in text for text in values.values()):
             return False
     return True
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:  # a quotation mark that is not closed, as whoever types has it for a while
+        return text.split()
 
 
 def _text(value: JSON) -> str:

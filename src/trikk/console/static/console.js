@@ -35,6 +35,9 @@ export function takeOver(page) {
     if (!fresh || part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")) continue;
     for (const open of all("details[open][id]", part)) fresh.querySelector(`#${CSS.escape(open.id)}`)?.setAttribute("open", "");
     if (fresh.outerHTML === part.outerHTML) continue;
+    for (const box of all("input:checked", part)) {
+      fresh.querySelector(`input[name="${CSS.escape(box.name)}"][value="${CSS.escape(box.value)}"]`)?.setAttribute("checked", "");
+    }
     const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
     const ends = all("[data-end]", part).map((box) => [box.id, box.scrollHeight - box.scrollTop - box.clientHeight < 40, box.scrollTop]);
     part.replaceWith(document.adoptNode(fresh));
@@ -180,6 +183,16 @@ addEventListener("keydown", (event) => {
   else if (event.key === "k") moveRow(-1);
   else if (event.key === "u") all(".trail a").at(-1)?.click();
 });
+
+// --- Forms --------------------------------------------------------------------------------------------------------
+// A second press of a button while the first is on its way does nothing.
+
+addEventListener("submit", (event) => {
+  if (event.target.method !== "post") return;
+  if (event.target.dataset.sent) event.preventDefault();
+  event.target.dataset.sent = "yes";
+});
+addEventListener("pageshow", () => { for (const form of all("form[data-sent]")) delete form.dataset.sent; });
 
 // ------------------------------------------------------------------------------------------------------------------
 

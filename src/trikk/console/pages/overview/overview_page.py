@@ -44,7 +44,10 @@ def show_overview(doors: Doors, call: Call) -> View:
     """Show how the project is doing."""
     site, now = doors.site, doors.site.clock.now()
     project, parts = site.project, _Parts()
-    lines = parts.read("pipelines", lambda: pipeline_lines(site, now))
+    # Those that failed come first, the others in the order of the code.
+    lines = sorted(
+        parts.read("pipelines", lambda: pipeline_lines(site, now)), key=lambda line: not line.has_failed
+    )
     incidents = parts.read("incidents", lambda: _incidents(doors, call))
     monitors = parts.read("monitors", lambda: monitor_courses(project.journal, _LISTED))
     approvals: list[Any] = parts.read("approvals", lambda: list_approvals(doors, call).document["approvals"])

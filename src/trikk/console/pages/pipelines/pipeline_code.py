@@ -34,12 +34,11 @@ class Source:
 def definition(settings: Settings, graph: Graph) -> list[Source]:
     """The functions of a pipeline and its steps, as far as they are the project's own; the pipeline's first."""
     files = _Files(settings.root)
-    sources = [files.around(graph.pipeline, where) for where in (node.where for node in graph.nodes.values())]
-    seen: dict[str, Source] = {}
-    for source in [*sources[:1], *(files.function(node.name, node.function) for node in graph.nodes.values())]:
-        if source is not None:
-            seen.setdefault(source.where, source)
-    return list(seen.values())
+    nodes = list(graph.nodes.values())
+    steps = {node.function: node.name for node in reversed(nodes)}  # many steps may be of one function
+    own = [files.around(graph.pipeline, node.where) for node in nodes[:1]]
+    own += [files.function(steps[function], function) for function in dict.fromkeys(n.function for n in nodes)]
+    return list({source.where: source for source in own if source is not None}.values())
 
 
 class _Files:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -27,7 +29,7 @@ from trikk.server.http.routes import Call, Given
 from trikk.server.queue.queue_view import why_waiting
 from trikk.server.schedule.trigger_view import trigger_details
 from trikk.server.site import Site
-from trikk.tracking.run_filter import RunFilter, filtered_runs, run_place
+from trikk.tracking.run_filter import RunFilter, filtered_runs, parameter_word, run_place
 
 if TYPE_CHECKING:
     from trikk.pipeline.graph import Graph
@@ -99,7 +101,10 @@ def show_pipeline(doors: Doors, call: Call) -> View:
             "now": now,
             **context,
         },
-        sheets=_sheets(document),
+        sheets={
+            **_sheets(document),
+            **({"runs": partial(_runs_sheet, site, name, query)} if query.tab == Tab.RUNS else {}),
+        },
         trail=[("Pipelines", "/pipelines")],
         live="project",
         commands=[
@@ -115,15 +120,12 @@ def graph_of(site: Site, line: PipelineLine) -> Graph | None:
 
     Raises:
         UnknownName: if there is no such pipeline, and never was.
+        TrikkError: if nobody knows, since the code does not load.
     """
     if line.graph is not None:
         return line.graph
     if not line.runs:
-        try:
-            known: Mapping[str, Any] = site.graphs()
-        except TrikkError:
-            known = {}
-        raise UnknownName("pipeline", line.name, known)
+        raise UnknownName("pipeline", line.name, site.graphs())
     try:
         return site.project.graph(site.project.run(line.runs[0].id))
     except TrikkError:
@@ -155,6 +157,7 @@ def _runs(site: Site, line: PipelineLine, graph: Graph | None, query: PipelinePa
         "sorted_of": _SORTED if query.sort != Order.NEWEST and page.next is not None else 0,
         "states": list(RunStatus),
         "filters": query,
+        "parameter_word": parameter_word,
     }
     return {"listed": listed, "next": page.next if query.sort == Order.NEWEST else None}, context
 
@@ -247,7 +250,6 @@ _TABS: Mapping[Tab, Callable[[Site, PipelineLine, Any, PipelinePageQuery], Shown
 
 def _sheets(document: Mapping[str, Any]) -> dict[str, Callable[[], Sheet]]:
     columns = {
-        "listed": ("id", "state", "created", "started", "ended", "seconds", "parameters", "environment", "code"),
         "durations": ("step", "runs", "last", "median", "longest"),
         "waits": ("id", "state", "created", "why"),
         "backfills": ("id", "from", "to", "state", "total", "done", "failed", "left"),
@@ -256,5 +258,16 @@ def _sheets(document: Mapping[str, Any]) -> dict[str, Callable[[], Sheet]]:
     def sheet(part: str) -> Callable[[], Sheet]:
         return lambda: Sheet(columns[part], [[row[name] for name in columns[part]] for row in document[part]])
 
-    names = {"listed": "runs"}
-    return {names.get(part, part): sheet(part) for part in columns if part in document}
+    return {part: sheet(part) for part in columns if part in document}
+
+
+def _runs_sheet(site: Site, name: str, query: PipelinePageQuery) -> Sheet:
+    """The newest runs that fit, many more than the page shows at once."""
+    journal, now = site.project.journal, site.clock.now()
+    wanted = _wanted(name, query, ZoneInfo(site.project.settings.timezone))
+    rows = _sorted(filtered_runs(journal, wanted, _SORTED, before=query.cursor or None).rows, query.sort, now)
+    columns = ("id", "state", "created", "started", "ended", "seconds", "parameters", "environment", "code")
+    listed = (_run_document(site.project, row, now) for row in rows)
+    return Sheet(
+        columns, ([{**run, "parameters": json.dumps(run["parameters"])}[c] for c in columns] for run in listed)
+    )
