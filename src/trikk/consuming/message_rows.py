@@ -324,7 +324,7 @@ def _whole(value: Any) -> Any:
 def _plain(value: Any) -> Any:
     """A nested value as polars takes it."""
     if isinstance(value, msgspec.Struct):
-        names = (field.encode_name for field in msgspec.structs.fields(value))
+        names = value.__struct_encode_fields__
         return dict(zip(names, map(_plain, msgspec.structs.astuple(value)), strict=True))
     return [_plain(item) for item in value] if isinstance(value, list) else value
 

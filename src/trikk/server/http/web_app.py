@@ -309,8 +309,8 @@ def _target(scope: Scope) -> str:
 
 def _fields(route: Route, headers: dict[str, str]) -> Any:
     """The header fields that a route reads; no others are known to it, and all requests have some."""
-    known = {field.encode_name for field in msgspec.structs.fields(route.fields)}
-    given = {name: headers[name] for name in known & headers.keys()}
+    # By its names alone: `msgspec.structs.fields` evaluates annotations each time, a fifth of a request's time.
+    given = {name: headers[name] for name in route.fields.__struct_encode_fields__ if name in headers}
     return _converted(lambda: msgspec.convert(given, route.fields, strict=False), "the head", 400)
 
 
@@ -331,9 +331,9 @@ def _query(route: Route, text: bytes) -> Any:
     if route.is_page:
         given.pop(DONE, None)
     query = _converted(lambda: msgspec.convert(given, route.query, strict=False), "the query")
-    for field in msgspec.structs.fields(query):
-        if field.encode_name in given and getattr(query, field.name) is None:  # msgspec takes the text for it
-            raise Refused(422, f"the query does not fit: {field.encode_name} can't be null", next="leave it out")
+    for name, key in zip(query.__struct_fields__, query.__struct_encode_fields__, strict=True):
+        if key in given and getattr(query, name) is None:  # msgspec takes the text for it
+            raise Refused(422, f"the query does not fit: {key} can't be null", next="leave it out")
     return query
 
 
