@@ -108,6 +108,25 @@ def plain(server: RunningServer, path: str) -> HtmlPage:
     return page
 
 
+def test_two_sides_are_compared_and_the_past_is_replayed(server: RunningServer) -> None:
+    client = server.client
+    page = plain(server, "/monitors/people/ab")
+    assert "Choose two sides." in page.text
+    sides = "first=column%3Ausual&second=column%3Avalue"
+    page = plain(server, f"/monitors/people/ab?{sides}&metric=mae")
+    compared = client.get(f"/monitors/people/ab.json?{sides}").json()["compared"]
+    assert compared["sentence"] in page.text
+    assert compared["first"] == pytest.approx(3.0, abs=1.2)
+    assert client.get(f"/monitors/people/ab.slices.csv?{sides}").text.count("\n") == 1 + len(PLACES)
+    assert "nothing" in plain(server, "/monitors/people/ab?first=column%3Anothing&second=column%3Avalue").text
+    page = plain(server, "/monitors/people/backtest?alarm=high")
+    answer = client.get("/monitors/people/backtest.json?alarm=high").json()["answer"]
+    assert answer["replayed"] == "mae > 4"
+    assert f"nights from {answer['nights']['first']} to {answer['nights']['last']}" in page.text
+    assert answer["nights"]["last"] < "2020-03-20"  # years in which nothing happened are not replayed
+    assert "is not a rate" in plain(server, "/monitors/people/backtest?when=mae+%3E+X&accept=often").text
+
+
 def test_all_monitors_with_figure_baseline_and_labels(server: RunningServer) -> None:
     page = plain(server, "/monitors")
     assert "p against t" in page.text

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -131,31 +132,49 @@ def span_of(ledger: Ledger, spec: MonitorSpec, kind: str, last: int) -> tuple[da
 
 def figure_course(
     ledger: Ledger, spec: MonitorSpec, kind: str, wanted: Wanted, since: datetime, until: datetime
-) -> list[CourseWindow]:
+) -> Sequence[CourseWindow]:
     """The windows of a kind that begin from `since` to before `until`, in the order of time.
 
     Raises:
         JournalError: if a record is damaged.
     """
+    cursor = ledger.last(f"monitor/{spec.name}/cursor")
+    seq = 0 if cursor is None else cursor.seq
+    known: Any = ledger  # by which instance it is
+    return _course(known, spec.name, spec.timezone, kind, wanted, since, until, seq)
+
+
+# Kept, as whoever looks at years turns them about. Every evaluation that has found something moves the cursor.
+@lru_cache(maxsize=4)
+def _course(
+    ledger: Ledger,
+    monitor: str,
+    timezone: str,
+    kind: str,
+    wanted: Wanted,
+    since: datetime,
+    until: datetime,
+    seq: int,  # noqa: ARG001 - of the cursor, with which figures change
+) -> Sequence[CourseWindow]:
     newest: dict[str, CourseWindow] = {}
-    for _, _, text in _texts(ledger, spec, kind, since, until):
+    for _, _, text in _texts(ledger, monitor, timezone, kind, since, until):
         try:
             window = _WINDOW.decode(text)
         except msgspec.MsgspecError as error:
-            raise JournalError(f"a window of monitor {spec.name} is damaged: {error}") from error
+            raise JournalError(f"a window of monitor {monitor} is damaged: {error}") from error
         if wanted.known_at is not None and window.at > wanted.known_at:
             continue
         if since <= window.start < until:
             newest[window.label] = _course_window(window, wanted)
-    return sorted(newest.values(), key=lambda window: window.start)
+    return tuple(sorted(newest.values(), key=lambda window: window.start))
 
 
 def _texts(
-    ledger: Ledger, spec: MonitorSpec, kind: str, since: datetime, until: datetime
+    ledger: Ledger, monitor: str, timezone: str, kind: str, since: datetime, until: datetime
 ) -> Iterator[tuple[str, int, str]]:
     """The records of windows; those of hours a month at a time, since years of them fill a memory."""
-    zone = zone_of(spec.timezone)
-    prefix = f"monitor/{spec.name}/window/{kind}/"
+    zone = zone_of(timezone)
+    prefix = f"monitor/{monitor}/window/{kind}/"
     first = date.fromisoformat(window_at(WindowKind.DAY, since, zone).label)
     first -= timedelta(days=min(7, (first - date.min).days)) if kind == WindowKind.WEEK else timedelta(0)
     last = until.astimezone(zone).date()

@@ -104,7 +104,6 @@ def _decided_first(one: dict[str, Any]) -> tuple[bool, float]:
 
 def _picture(parts: list[dict[str, Any]], compared: dict[str, Any]) -> Svg | str:
     """The differences with their intervals; "" where none has one."""
-    first, second = compared["sides"]
     intervals = [
         Interval(
             f"{part['slice']}={part['value']}" if part["slice"] else part["value"],
@@ -119,12 +118,4 @@ def _picture(parts: list[dict[str, Any]], compared: dict[str, Any]) -> Svg | str
     ]
     if not intervals:
         return ""
-    is_lower = compared["better"] != "higher"
-    sides = (f"{second} is better", f"{first} is better")
-    return interval_plot(
-        intervals,
-        compared["sentence"],
-        unit=f"difference of {compared['metric']}",
-        sides=sides if is_lower else sides[::-1],
-        width=720,
-    )
+    return interval_plot(intervals, compared["sentence"], unit=f"difference of {compared['metric']}", width=720)

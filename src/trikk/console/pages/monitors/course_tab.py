@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import Any
 from urllib.parse import quote
@@ -21,10 +21,12 @@ from trikk.monitoring.figures.figure_course import CourseWindow, as_rows
 
 _ROWS = 30  # of the table of windows
 _MARKED = 400  # windows up to which those that are restated or open are marked one by one
+_COLUMNS = 960  # pixels of the picture
 _DOCUMENTED = 1000  # windows in the JSON
 _MOST_EVENTS = 40
 _MOST_READ = 300  # incidents that are looked at, the newest first: each is a query
 CHAMPION = "champion"
+_Value = Callable[[CourseWindow], float | None]
 
 
 def course_tab(choice: Choice) -> TabView:
@@ -69,14 +71,13 @@ def _figures(
 ) -> Svg:
     spec, metric = choice.spec, choice.metric
     is_marked = len(windows) <= _MARKED
-    series = [Series(metric, [_point(choice, one, is_marked=is_marked) for one in windows])]
+    drawn = _drawn(windows, lambda one: one.value)
+    series = [Series(metric, [_point(choice, one, is_marked=is_marked) for one in drawn])]
     if spec.baseline:
         named = spec.titles.baseline or f"baseline {spec.baseline}"
-        baseline = [Point(_middle(one), one.baseline) for one in windows]
-        series.append(Series(named, baseline, "baseline", dashed=True))
+        series.append(_beside(named, windows, "baseline", lambda one: one.baseline))
     if any(one.estimated is not None for one in windows):
-        estimated = [Point(_middle(one), one.estimated) for one in windows]
-        series.append(Series("estimated before labels", estimated, "estimate", dashed=True))
+        series.append(_beside("estimated before labels", windows, "estimate", lambda one: one.estimated))
     series += [limit.series() for limit in limits if limit.varies]
     last = next((one for one in reversed(windows) if one.value is not None), None)
     words = "no figure yet" if last is None else f"the last {last.value:.4g} of {last.label}"
@@ -100,7 +101,27 @@ def _figures(
         lanes=_lanes(windows, incidents),
         span=(windows[0].start, windows[-1].end),
     )
-    return line_chart(lines, width=960, height=280)
+    return line_chart(lines, width=_COLUMNS, height=280)
+
+
+def _beside(name: str, windows: Sequence[CourseWindow], role: str, value: _Value) -> Series:
+    """A line beside the figure's."""
+    return Series(name, [Point(_middle(one), value(one)) for one in _drawn(windows, value)], role, dashed=True)
+
+
+def _drawn(windows: Sequence[CourseWindow], value: _Value) -> Sequence[CourseWindow]:
+    """Of very many windows those that a line shows: of each column of pixels the ends, the lowest, the highest."""
+    if len(windows) <= 4 * _COLUMNS:
+        return windows
+    drawn: list[CourseWindow] = []
+    each = len(windows) / _COLUMNS
+    for column in range(_COLUMNS):
+        part = windows[int(column * each) : int((column + 1) * each)]
+        known = [(value_, one.start, one) for one in part if (value_ := value(one)) is not None]
+        extremes = [min(known)[2], max(known)[2]] if known else []
+        kept = {one.start: one for one in (part[0], *extremes, part[-1])}
+        drawn += [kept[start] for start in sorted(kept)]
+    return drawn
 
 
 def _point(choice: Choice, one: CourseWindow, *, is_marked: bool) -> Point:
@@ -141,7 +162,16 @@ def _open(choice: Choice, windows: Sequence[CourseWindow]) -> Iterator[Window]:
 
 def _labels(choice: Choice, windows: Sequence[CourseWindow]) -> Svg:
     """How many of the predictions have a truth: windows that wait look as if they did."""
-    points = [Point(_middle(one), one.coverage) for one in windows]
+    is_marked = len(windows) <= _MARKED
+    points = [
+        # What waits for all of its labels has no share yet: 0 % would look as if they had not come.
+        Point(
+            _middle(one),
+            None if one.state == WindowState.PENDING else one.coverage,
+            state=one.state if is_marked and one.state == WindowState.PARTIAL else "final",
+        )
+        for one in _drawn(windows, lambda one: one.coverage)
+    ]
     known = [one.coverage for one in windows if one.coverage is not None]
     lines = Lines(
         f"labels of {choice.spec.name}, "
@@ -153,7 +183,7 @@ def _labels(choice: Choice, windows: Sequence[CourseWindow]) -> Svg:
         windows=list(_open(choice, windows)),
         span=(windows[0].start, windows[-1].end),
     )
-    return line_chart(lines, width=960, height=130)
+    return line_chart(lines, width=_COLUMNS, height=130)
 
 
 def _lanes(windows: Sequence[CourseWindow], incidents: Sequence[Incident]) -> list[Lane]:

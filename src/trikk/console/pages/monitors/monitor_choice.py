@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -93,11 +93,11 @@ class Choice:
         start, end = (day_start(day, zone) if day else None for day in (self.query.since, _next(self.query.until)))
         return start or datetime(1, 1, 3, tzinfo=zone), end or span[1]
 
-    def course(self) -> list[CourseWindow]:
+    def course(self) -> Sequence[CourseWindow]:
         """The windows that are shown, with the figure that is."""
         span = self.span
         wanted = Wanted(self.metric, self.part, self.known_at)
-        return figure_course(self.records.ledger, self.spec, self.kind, wanted, *span) if span else []
+        return figure_course(self.records.ledger, self.spec, self.kind, wanted, *span) if span else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
+from trikk.alerts.evaluations import declared
 from trikk.alerts.incidents.book import Book
 from trikk.charts import Svg, sparkline
 from trikk.console.page_view import Sheet, View
 from trikk.core.errors import TrikkError
 from trikk.monitoring.cases.windows import WindowState
 from trikk.monitoring.figures.figure_course import CourseWindow, Wanted, figure_course, span_of
-from trikk.monitoring.figures.records import Records
+from trikk.monitoring.figures.records import Records, names
+from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.runs.journals.ledger import Ledger
 from trikk.server.http.doors import Doors
 from trikk.server.http.handlers.watch_handlers import list_monitors
@@ -28,18 +31,34 @@ def show_monitors(doors: Doors, call: Call) -> View:
     open_of = Counter(one.subject for one in Book(ledger).each(open_only=True) if one.rule.about == "monitor")
     lines = [_line(ledger, one["monitor"]["name"], open_of) for one in document["monitors"]]
 
+    waiting = _only_declared(doors) if call.query.cursor is None else []
+
     def sheet() -> Sheet:
         return Sheet(_COLUMNS, [[line.get(name) for name in _COLUMNS] for line in lines])
 
     return View(
         "Monitors",
         "monitors/monitors.html.j2",
-        document | {"lines": [{k: v for k, v in line.items() if k != "picture"} for line in lines]},
-        {"lines": lines},
+        {
+            **document,
+            "lines": [{k: v for k, v in line.items() if k != "picture"} for line in lines],
+            "declared": [spec.to_json() for spec in waiting],
+        },
+        {"lines": lines, "waiting": waiting},
         sheets={"monitors": sheet},
         live="project",
         commands=[("List them:", "trikk monitor"), ("Evaluate them:", "trikk watch --once")],
     )
+
+
+def _only_declared(doors: Doors) -> list[MonitorSpec]:
+    """The monitors that the code declares and nobody has evaluated; none while the code does not load."""
+    try:
+        specs = declared(doors.site.graphs()).values()
+    except TrikkError:
+        return []
+    evaluated = set(names(doors.site.project.journal))
+    return sorted((spec for spec in specs if spec.name not in evaluated), key=lambda spec: spec.name)
 
 
 def _line(ledger: Ledger, name: str, open_of: Counter[str]) -> dict[str, Any]:
@@ -49,7 +68,7 @@ def _line(ledger: Ledger, name: str, open_of: Counter[str]) -> dict[str, Any]:
         spec = Records(ledger, name).spec()
         metric, kind = spec.metrics[0], spec.windows[0]
         span = span_of(ledger, spec, kind, _WINDOWS)
-        windows = figure_course(ledger, spec, kind, Wanted(metric), *span) if span else []
+        windows = figure_course(ledger, spec, kind, Wanted(metric), *span) if span else ()
     except TrikkError as error:
         return {**line, "trouble": error.what}
     newest = next((one for one in reversed(windows) if one.value is not None), None)
@@ -72,7 +91,7 @@ def _line(ledger: Ledger, name: str, open_of: Counter[str]) -> dict[str, Any]:
     return line
 
 
-def _picture(name: str, metric: str, windows: list[CourseWindow]) -> Svg:
+def _picture(name: str, metric: str, windows: Sequence[CourseWindow]) -> Svg:
     last = next((f"{one.value:.4g}" for one in reversed(windows) if one.value is not None), "no value yet")
     return sparkline(
         [one.value for one in windows],
