@@ -11,10 +11,10 @@ import pytest
 from msgspec.structs import replace
 from tests.execution.command import Folder
 
-from trikk.cli.declaration_check import declared_triggers
 from trikk.execution.project import Project
 from trikk.runs.journals.lease import Holder
 from trikk.runs.journals.server_beats import Server
+from trikk.server.declaration_check import declared_triggers
 from trikk.server.presence.releases import announce
 from trikk.server.schedule.trigger_actions import decide_due
 from trikk.server.schedule.trigger_standing import adopt

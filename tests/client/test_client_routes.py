@@ -37,9 +37,9 @@ WORDS = {
     "code": "locked", "state": "failed", "digest": "a" * 64, "since": "2026-11-30", "pipelines": ["add"],
     "first": "2026-11-29", "last": "2026-11-30", "incident": "loss/a=b/c-1", "window": "2026-11-29",
     "slice": "a=b", "role": "viewer", "expires": "90d", "versions": [1, "champion"], "address": "ada@example.org",
-    "topic": "city", "day": "2026-11-29",
+    "topic": "city", "log": "fit.1.log", "day": "2026-11-29",
 }  # fmt: skip
-NUMBERS = {"before", "tail", "rows", "most", "after", "limit", "offset"}
+NUMBERS = {"before", "tail", "rows", "most", "after", "limit", "offset", "begin"}
 # Where another method has a parameter of that name and another kind.
 BY_METHOD = {("timeline", "since"): 1.5, ("timeline", "until"): 2.5, ("table", "version"): 3,
              ("monitor", "last"): 7, ("costs", "by"): "model", ("monitor", "kind"): "day", ("drift", "last"): 7,

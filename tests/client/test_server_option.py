@@ -98,6 +98,7 @@ LOOKS = [
     ("show", "{succeeded}", "total"),
     ("logs", "{failed}"),
     ("logs", "{succeeded}", "total"),
+    ("gc", "--dry-run"),
     ("compare", "{succeeded}", "{waiting}"),
     ("compare", "{succeeded}", "{waiting}", "--all"),
     ("artifacts", "{succeeded}"),
@@ -220,6 +221,14 @@ def test_a_run_is_started_followed_resumed_replayed_and_decided(
     assert (decided["why"], decided["by"].split()[0]) == ("it is right", "ada")
 
 
+def test_logs_are_followed_to_the_runs_end(here: Command, there: Command, runs: dict[str, str]) -> None:
+    assert there("run", "broken", "-p", "why=x").code == 1
+    followed = there("logs", "last", "-f")
+    assert followed.out == here("logs", "last", "-f").out
+    assert "the last words" in followed.out
+    assert there("logs", "last", "-f", "--json").code == 2
+
+
 def test_a_run_goes_on_when_whoever_follows_it_stops(
     place: ServedProject, server: RunningServer, token: str, tmp_path: Path, there: Command
 ) -> None:
@@ -284,9 +293,8 @@ def test_what_commands_change_is_changed_on_the_server(
 def test_what_a_server_can_not_do_is_refused_and_nothing_is_done_here(there: Command, tmp_path: Path) -> None:
     for words, problem in [
         (("init", "new"), "can't be had from a server"),
-        (("gc",), "can't be had from a server"),
+        (("sweep", "add"), "can't be had from a server"),
         (("run", "add", "--inline"), "--inline is of no use with a server"),
-        (("logs", "last", "-f"), "--follow is of no use with a server"),
         (("artifacts", "last", "total", "--out", "total.json"), "--out is of no use with a server"),
         (("artifacts", "last", "total"), "a server lists what a run made, and shows none of it"),
     ]:
@@ -294,7 +302,7 @@ def test_what_a_server_can_not_do_is_refused_and_nothing_is_done_here(there: Com
         assert done.code == 2
         assert problem in done.err
     assert not list(tmp_path.iterdir())
-    assert there("gc", "--help").code == 0
+    assert there("sweep", "--help").code == 0
 
 
 def test_the_token_comes_from_a_file_or_the_environment(

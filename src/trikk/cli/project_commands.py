@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from trikk.cli.printing import echo, json_option, print_json
+from trikk.cli.server_option import or_by_server
 from trikk.core.errors import UnknownName, UsageError
 from trikk.core.settings import FILE
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
+    from trikk.client.rest_client import Client
     from trikk.execution.upkeep.project_check import Finding
 
 _PIPELINES = '''"""The project's pipelines. Try: trikk run hello -p name=you; then trikk show last."""
@@ -105,30 +107,32 @@ def _copy_example(example: str, target: Path) -> None:
         raise UsageError(f"{target} can't be made: {error}", next="choose another folder") from error
 
 
+def _doctor_by_server(client: Client, as_json: bool) -> int:
+    from trikk.execution.upkeep.project_check import Finding
+
+    return _print_findings(map(Finding.read, client.doctor()["findings"]), as_json=as_json)
+
+
 @click.command()
 @json_option
+@or_by_server(_doctor_by_server)
 def doctor(as_json: bool) -> int:
     """Check settings, code, names, journal, artifacts, tables and channels; exit code 1 if anything is wrong."""
-    findings = []
-    for finding in _findings(Project.open()):
-        findings.append(finding)
+    from trikk.server.declaration_check import check_project
+
+    return _print_findings(check_project(Project.open()), as_json=as_json)
+
+
+def _print_findings(findings: Iterable[Finding], *, as_json: bool) -> int:
+    printed = []
+    for finding in findings:
+        printed.append(finding)
         # As soon as it is there: on a large project the next may take minutes.
         if not as_json:
             echo(f"{'ok  ' if finding.good else 'BAD '} {finding.subject}: {finding.text}")
             if finding.next:
                 echo(f"       next: {finding.next}")
-    healthy = all(finding.good for finding in findings)
+    healthy = all(finding.good for finding in printed)
     if as_json:
-        print_json({"healthy": healthy, "findings": [finding.to_json() for finding in findings]})
+        print_json({"healthy": healthy, "findings": [finding.to_json() for finding in printed]})
     return 0 if healthy else 1
-
-
-def _findings(project: Project) -> Iterator[Finding]:
-    """All findings, each as soon as it is there: on a large project the next may take its time."""
-    from trikk.alerts import channel_check as of_alerts
-    from trikk.cli import declaration_check as of_code
-    from trikk.execution.upkeep.project_check import examine
-
-    yield from examine(project)
-    yield from of_alerts.examine(project)
-    yield from of_code.examine(project)

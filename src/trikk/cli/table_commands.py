@@ -211,6 +211,11 @@ def _types(given: tuple[str, ...]) -> dict[str, str]:
     return types
 
 
+def _gc_by_server(client: Client, dry_run: bool, as_json: bool, **options: Any) -> None:
+    ask = client.clean_up_report if dry_run else client.clean_up
+    _print_collected(ask(**options), dry_run=dry_run, as_json=as_json)
+
+
 @click.command()
 @click.option("--keep-last", type=click.IntRange(1), help="Keep only this many runs of each pipeline.")
 @click.option(
@@ -222,7 +227,8 @@ def _types(given: tuple[str, ...]) -> dict[str, str]:
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed and compressed.")
 @json_option
-@audited("collect_garbage", unless="dry_run")
+@or_by_server(_gc_by_server)
+@audited("clean_up", unless="dry_run")
 def gc(
     keep_last: int | None, older_than: str | None, grace: str, compress_after: str, dry_run: bool, as_json: bool
 ) -> None:
@@ -238,21 +244,26 @@ def gc(
         compress_after=seconds(compress_after, what="time"),
         dry_run=dry_run,
     )
+    _print_collected(report.to_json(), dry_run=dry_run, as_json=as_json)
+
+
+def _print_collected(report: Mapping[str, Any], *, dry_run: bool, as_json: bool) -> None:
     if as_json:
-        print_json(report.to_json())
+        print_json(report)
         return
     verb = "would remove" if dry_run else "removed"
     echo(
-        f"kept {counted(report.kept, 'run')}; {verb} {counted(report.forgotten, 'run')}, "
-        f"{counted(report.artifacts, 'artifact')} ({show_bytes(report.bytes)}) "
-        f"and {counted(report.table_files, 'file')} of old table versions"
+        f"kept {counted(report['kept'], 'run')}; {verb} {counted(report['forgotten'], 'run')}, "
+        f"{counted(report['artifacts'], 'artifact')} ({show_bytes(report['bytes'])}) "
+        f"and {counted(report['table_files'], 'file')} of old table versions"
     )
-    for kind, (count, size) in sorted(report.kinds.items(), key=lambda each: -each[1][1]):
+    for kind, (count, size) in sorted(report["kinds"].items(), key=lambda each: -each[1][1]):
         echo(f"  {kind}: {count}, {show_bytes(size)}")
-    if report.compressed:
+    if report["compressed"]:
         verb = "would be compressed, for about" if dry_run else "compressed, for"
-        echo(f"  {counted(report.compressed, 'artifact')} {verb} {show_bytes(report.compressed_bytes)} less")
-    for reason in report.reasons:
+        saved = show_bytes(report["compressed_bytes"])
+        echo(f"  {counted(report['compressed'], 'artifact')} {verb} {saved} less")
+    for reason in report["reasons"]:
         echo(f"  {reason}")
 
 

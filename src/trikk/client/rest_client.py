@@ -32,6 +32,7 @@ from trikk.server.http.documents import run_documents as of_runs
 from trikk.server.http.documents import watch_documents as of_watch
 from trikk.server.http.documents.health_documents import HealthDocument
 from trikk.server.http.documents.notice_documents import ChannelsDocument, DeliveriesDocument, ReportsDocument
+from trikk.server.http.documents.upkeep_documents import CollectedDocument, FindingsDocument
 from trikk.storage.tables.admin import TableInfo, VersionWrite
 from trikk.timeline.happenings import Happening
 from trikk.tracking.lineage import Lineage, Reader
@@ -102,6 +103,18 @@ class Client:
     def api(self) -> dict[str, Any]:
         """The API's description, OpenAPI 3.1."""
         return self._get(dict[str, Any], "/openapi.json")
+
+    def doctor(self) -> FindingsDocument:
+        """What `trikk doctor` says of the server's project; it reads all there is."""
+        return self._get(FindingsDocument, "/doctor", at_length=True)
+
+    def clean_up_report(self, **options: Any) -> CollectedDocument:
+        """What clean-up would remove; options: `keep_last`, `older_than`, `grace`, `compress_after`."""
+        return self._get(CollectedDocument, "/gc", options, at_length=True)
+
+    def clean_up(self, **options: Any) -> CollectedDocument:
+        """Remove what no kept run needs; options as of `clean_up_report`, without them every run is kept."""
+        return self._post(CollectedDocument, "/gc", options, at_length=True)
 
     # --- runs ---
 
@@ -176,9 +189,26 @@ class Client:
         """A step of a run, or an item of one (`fit[3]`), with schema and first rows of what it made."""
         return self._get(of_runs.StepDetailsDocument, f"/runs/{_name(run)}/steps/{_name(step)}")
 
-    def logs(self, run: str, step: str | None = None, tail: int | None = None) -> of_runs.LogsDocument:
-        """The ends of what a run's steps have printed; `tail` is how many bytes of each, 64 kB if not given."""
-        return self._get(of_runs.LogsDocument, f"/runs/{_name(run)}/logs", {"step": step, "tail": tail})
+    def logs(
+        self,
+        run: str,
+        step: str | None = None,
+        tail: int | None = None,
+        *,
+        log: str | None = None,
+        begin: int | None = None,
+    ) -> of_runs.LogsDocument:
+        """The ends of what a run's steps have printed; or one log, by its file's name, from a byte on.
+
+        Args:
+            run: its id.
+            step: a step, or an item of one; all if not given.
+            tail: how many bytes of each at most; 64 kB if not given.
+            log: such as "fit.1.log".
+            begin: where `ends` of the part before was.
+        """
+        query: _Query = {"step": step, "tail": tail, "log": log, "begin": begin}
+        return self._get(of_runs.LogsDocument, f"/runs/{_name(run)}/logs", query)
 
     def artifacts(self, run: str) -> of_runs.OutputsDocument:
         """What a run has made and logged."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from pathlib import Path
 
@@ -14,12 +15,27 @@ from trikk.runs.run_state import RunState
 def logs_document(
     project: Project, state: RunState, step: str | None = None, most: int | None = None
 ) -> dict[str, JSON]:
-    """What the attempts of a run's steps have printed, or of one step; the last `most` bytes of each, or all."""
+    """What the attempts of a run's steps have printed, or of one step; the last `most` bytes of each, or all.
+
+    Beside each text is where in its log it begins and ends, in bytes; `log_from` reads on from there.
+    """
     logs: list[JSON] = [
-        {"step": label, "path": str(log), "text": _end_of(log, most)}
-        for label, log in logs_of(project, state, step)
+        {"step": label, "path": str(log), **_part(log, None, most)} for label, log in logs_of(project, state, step)
     ]
     return {"run": state.id, "logs": logs}
+
+
+def log_from(project: Project, state: RunState, name: str, begin: int, most: int) -> dict[str, JSON]:
+    """The document of one log, by the name of its file, from a byte on; at most so many bytes.
+
+    Raises:
+        UnknownName: if the run has no such log.
+    """
+    logs = {log.name: (label, log) for label, log in logs_of(project, state, None)}
+    if name not in logs:
+        raise UnknownName("log", name, logs)
+    label, log = logs[name]
+    return {"run": state.id, "logs": [{"step": label, "path": str(log), **_part(log, begin, most)}]}
 
 
 def check_step(state: RunState, step: str) -> None:
@@ -51,12 +67,16 @@ def logs_of(project: Project, state: RunState, step: str | None) -> list[tuple[s
     return logs
 
 
-def _end_of(log: Path, most: int | None) -> str:
+def _part(log: Path, begin: int | None, most: int | None) -> dict[str, JSON]:
+    """A part of a log: from a byte on, up to the last whole character of one that still grows; or its end."""
     try:
         with log.open("rb") as file:
-            if most is not None:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - most))
-            # A program may print any bytes; clean-up may have taken the file.
-            return file.read().decode(errors="replace")
-    except OSError:
-        return ""
+            size = os.fstat(file.fileno()).st_size
+            first = (0 if most is None else max(0, size - most)) if begin is None else min(begin, size)
+            file.seek(first)
+            data = file.read(-1 if most is None else most)
+    except OSError:  # clean-up may have taken the file
+        return {"text": "", "begins": 0, "ends": 0}
+    # A program may print any bytes.
+    text, count = codecs.utf_8_decode(data, "replace", begin is None)
+    return {"text": text, "begins": first, "ends": first + count}

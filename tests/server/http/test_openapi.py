@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+from trikk.access.session_cookie import SESSION
 from trikk.server.http.openapi import description
 from trikk.server.http.route_table import ROUTES
 
@@ -32,6 +33,15 @@ def test_every_route_is_described_and_every_reference_leads_somewhere() -> None:
         place = DOCUMENT
         for name in reference.split("/"):
             place = place[name]
+
+
+def test_programs_show_tokens_and_browsers_their_sessions() -> None:
+    schemes = DOCUMENT["components"]["securitySchemes"]
+    assert (schemes["token"]["scheme"], schemes["session"]["in"]) == ("bearer", "cookie")
+    assert schemes["session"]["name"] == SESSION
+    start = DOCUMENT["paths"]["/api/v1/gc"]["post"]
+    assert start["security"] == [{"token": ["admin"]}, {"session": ["admin"]}, {}]
+    assert DOCUMENT["paths"]["/healthz"]["get"]["security"] == []
 
 
 def test_the_page_on_the_server_names_each_route() -> None:

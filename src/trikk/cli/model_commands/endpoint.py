@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trikk.cli.declaration_check import declared_graphs
 from trikk.cli.doorkeeping_options import doorkeeping_options, warn_of_open_doors
 from trikk.cli.printing import echo, log_format_option
 from trikk.core.durations import bytes_of, seconds
@@ -18,6 +17,7 @@ from trikk.core.logs import log_to_stderr
 from trikk.core.names import check_name
 from trikk.execution.project import Project
 from trikk.pipeline.model_reference import split_reference
+from trikk.server.declaration_check import declared_graphs
 
 if TYPE_CHECKING:
     from trikk.serving.server import Started

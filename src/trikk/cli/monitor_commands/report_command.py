@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trikk.cli.audited import audited
-from trikk.cli.declaration_check import declared_graphs
 from trikk.cli.printing import echo, json_option, print_json, show_page, table, when
 from trikk.cli.server_option import or_by_server, trikk
 from trikk.core.errors import UnknownName, UsageError
@@ -19,6 +18,7 @@ from trikk.execution.project import Project
 from trikk.reports.report_records import Delivered, ReportLine
 from trikk.reports.report_view import PREFIX, delivered, report_lines
 from trikk.runs.states import RunStatus
+from trikk.server.declaration_check import declared_graphs
 
 if TYPE_CHECKING:
     from trikk.client.rest_client import Client

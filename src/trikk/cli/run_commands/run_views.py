@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trikk.cli.declaration_check import declared_graphs
 from trikk.cli.printing import (
     artifact_text,
     echo,
@@ -40,6 +39,7 @@ from trikk.runs.cost import Cost
 from trikk.runs.journals.journal import RunRow
 from trikk.runs.run_state import RunState
 from trikk.runs.states import OVER, RunStatus, StepStatus
+from trikk.server.declaration_check import declared_graphs
 from trikk.tracking.fold import label, read_record
 from trikk.tracking.run_document import run_document, step_document
 

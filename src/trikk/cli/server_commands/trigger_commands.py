@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trikk.cli.audited import audited
-from trikk.cli.declaration_check import declared_triggers
 from trikk.cli.printing import (
     echo,
     json_option,
@@ -33,6 +32,7 @@ from trikk.core.zones import zone_of
 from trikk.execution.project import Project
 from trikk.execution.run_options import How
 from trikk.runs.states import OVER, RunStatus
+from trikk.server.declaration_check import declared_triggers
 from trikk.tracking.mlflow.background_mirror import mirroring
 from trikk.triggers.declared import trigger_named
 from trikk.triggers.trigger_state import TriggerEntry, tick_text

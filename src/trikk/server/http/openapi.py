@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from trikk.access.session_cookie import SESSION
 from trikk.core.package import __version__
 from trikk.server.http.problems import PROBLEM_TYPE, Problem
 from trikk.server.http.routes import API, BYTES_TYPE, EVENTS_TYPE, NAME, PATH_NAMES, Route
@@ -21,7 +22,7 @@ _ANY = (400, 403, 413, 421, 431, 500, 503)
 """What any request may get: it can't be read, comes from a foreign page, is too large, comes under a foreign name,
 has too large a head; a bug, a journal that is locked."""
 _KNOWN = (401, 429)  # what any may get whose caller has to be known: nobody knows who asks, or they ask too often
-_TOKEN = "token"  # noqa: S105 - the scheme's name
+_TOKEN, _SESSION = "token", "session"  # the schemes' names
 
 
 class StreamedEvent(msgspec.Struct, frozen=True):
@@ -54,7 +55,13 @@ def description(routes: Iterable[Route]) -> dict[str, Any]:
                     "type": "http",
                     "scheme": "bearer",
                     "description": "As `trikk token create` prints it; needed wherever others reach the server.",
-                }
+                },
+                _SESSION: {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": SESSION,
+                    "description": "A browser has it from `sign-in` on; it counts for this server's own pages.",
+                },
             },
             "schemas": schemas.components,
             "responses": {str(status): _problem(status) for status in refusals},
@@ -119,7 +126,7 @@ def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
         "parameters": parameters,
         "responses": _responses(route, schemas),
         # {}: on its own machine a server takes no token.
-        "security": [] if route.is_open else [{_TOKEN: [route.needs.value]}, {}],
+        "security": [] if route.is_open else [{_TOKEN: [route.needs.value]}, {_SESSION: [route.needs.value]}, {}],
     }
     if route.changes:
         operation["requestBody"] = _body(route, schemas)

@@ -21,6 +21,7 @@ from trikk.server.http.handlers import subscription_handlers as topics
 from trikk.server.http.handlers import watch_handlers as watch
 from trikk.server.http.handlers.project import notice_handlers as notices
 from trikk.server.http.handlers.project import study_handlers as studies
+from trikk.server.http.handlers.project import upkeep_handlers as upkeep
 from trikk.server.http.openapi import description
 from trikk.server.http.paging import PageQuery
 from trikk.server.http.probes import PROBES
@@ -161,6 +162,16 @@ ROUTES = (
         content=HTML_TYPE,
         query=notices.PageQueryOf,
     ),
+    Route("GET", f"{API}/doctor", upkeep.check_health, role=Role.DEVELOPER, longest=AT_LENGTH),
+    Route(
+        "GET",
+        f"{API}/gc",
+        upkeep.show_clean_up,
+        query=upkeep.CleanUpQuery,
+        role=Role.DEVELOPER,
+        longest=AT_LENGTH,
+    ),
+    Route("POST", f"{API}/gc", upkeep.clean_up, body=upkeep.CleanUp, role=Role.ADMIN, longest=AT_LENGTH),
     Route("GET", f"{API}/timeline", watch.show_timeline, query=watch.PeriodQuery),
     Route("GET", f"{API}/servers", watch.list_servers),
     Route(

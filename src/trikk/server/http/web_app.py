@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _MOST_QUERIES = 50
 _WRITTEN_DOWN = (
     *("pipeline", "step", "name", "role", "environment", "code", "tick", "until", "why", "by"),
-    *("version", "alias", "required", "at", "report", "topic", "address", "agreed"),
+    *("version", "alias", "required", "at", "report", "keep_last", "older_than", "topic", "address", "agreed"),
 )
 """What of a body gets into the log of changes. Parameters and payloads do not: they may hold anything."""
 

@@ -191,6 +191,8 @@ class LogDocument(TypedDict):
     step: str
     path: str
     text: str
+    begins: int  # where the text begins in the log, and where it ends, in bytes
+    ends: int
 
 
 class LogsDocument(TypedDict):

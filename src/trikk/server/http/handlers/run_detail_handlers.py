@@ -6,8 +6,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from trikk.core.errors import ParameterError
 from trikk.execution.code.code_changes import CodeChanges, code_changes, locked_inputs
-from trikk.execution.run_logs import check_step, logs_document
+from trikk.execution.run_logs import check_step, log_from, logs_document
 from trikk.server.http.documents.run_documents import (
     ApprovalsDocument,
     ComparedDocument,
@@ -34,6 +35,10 @@ class LogsQuery(Given, frozen=True):
 
     step: Annotated[str, Meta(pattern=STEP)] | None = None
     tail: Annotated[int, Meta(ge=0, le=1 << 20, description="Bytes of each, at most; the last ones.")] = 1 << 16
+    log: Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,120}[.]log$")] | None = (
+        None  # one, by its file's name
+    )
+    begin: Annotated[int, Meta(ge=0, le=1 << 62, description="From which byte on; for one log.")] | None = None
 
 
 class RunsToCompare(Given, frozen=True):
@@ -84,6 +89,10 @@ def show_logs(doors: Doors, call: Call) -> Answer[LogsDocument]:
     query: LogsQuery = call.query
     project = doors.site.project
     state = project.run(call.path["run"])
+    if query.log is not None:
+        return Answer(log_from(project, state, query.log, query.begin or 0, query.tail))
+    if query.begin is not None:
+        raise ParameterError("begin is of one log", next="name it: log=STEP.1.log")
     if query.step is not None:
         check_step(state, query.step)
     return Answer(logs_document(project, state, query.step, query.tail))

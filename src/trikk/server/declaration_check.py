@@ -38,6 +38,16 @@ def declared_triggers(project: Project) -> tuple[dict[str, Declared], dict[str, 
         return project_triggers(executor, project.settings), executor.graphs()
 
 
+def check_project(project: Project) -> Iterator[Finding]:
+    """All that `trikk doctor` says, each as soon as it is there: on a large project the next may take its time."""
+    from trikk.alerts import channel_check
+    from trikk.execution.upkeep import project_check
+
+    yield from project_check.examine(project)
+    yield from channel_check.examine(project)
+    yield from examine(project)
+
+
 def examine(project: Project) -> list[Finding]:
     """Look at alarms, reports and triggers; nothing if the code can't be loaded, which is told elsewhere."""
     from trikk.alerts.channel_check import of_starts

@@ -1,0 +1,37 @@
+"""A project's health and room as answers have them."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class FindingDocument(TypedDict):
+    """One thing that was looked at, whether it is as it should be, and what to do about it."""
+
+    subject: str
+    good: bool
+    text: str
+    next: str | None
+
+
+class FindingsDocument(TypedDict):
+    """What was looked at in a project, and whether all of it is as it should be."""
+
+    healthy: bool
+    findings: list[FindingDocument]
+
+
+class CollectedDocument(TypedDict):
+    """What clean-up has removed, or would; sizes in bytes, `kinds` has how many and how many bytes."""
+
+    kept: int
+    forgotten: int
+    artifacts: int
+    bytes: int
+    table_files: int
+    kinds: dict[str, tuple[int, int]]
+    compressed: int
+    compressed_bytes: int
+    spared: int
+    spared_bytes: int
+    reasons: list[str]
