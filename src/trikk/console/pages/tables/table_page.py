@@ -82,7 +82,7 @@ def cell(value: Any, zone: str, *, is_moment: bool = False) -> str | Markup:
         return NONE
     if is_moment:
         with suppress(ValueError, OverflowError):  # what no calendar has is a number
-            return moment(value, zone)
+            return moment(value, zone=zone)
     whole = printable(str(value))
     short = f"{value:.6g}" if isinstance(value, float) else shorten(whole, _LONGEST_CELL)
     return short if short == whole else Markup('<span title="{}">{}</span>').format(whole, short)
