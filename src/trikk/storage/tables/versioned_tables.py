@@ -55,6 +55,11 @@ class Tables:
         )
 
     @property
+    def is_remote(self) -> bool:
+        """Whether they are in a bucket, where each look takes requests."""
+        return self._remote
+
+    @property
     def files(self) -> Files:
         """The tables' files as they lie there, whatever the logs say of them: for who copies them."""
         return self._files

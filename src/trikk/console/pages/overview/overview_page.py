@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from trikk.console.page_view import Sheet, View
@@ -19,9 +19,11 @@ from trikk.server.http.doors import Doors
 from trikk.server.http.handlers.run_detail_handlers import list_approvals
 from trikk.server.http.handlers.watch_handlers import IncidentsQuery, list_incidents, list_servers
 from trikk.server.http.routes import Call
+from trikk.storage.tables.versioned_tables import Tables
 
-_BARS = 480  # on the whole page, that it stays small: of many pipelines fewer runs each are drawn
+_BARS = 600  # on the whole page, that it stays small: of many pipelines fewer runs each are drawn
 _LEAST_BARS = 5
+_BUCKET_SECONDS = 30.0  # between looks at tables in a bucket, which take requests for each
 _LISTED = 100  # tables and monitors at most; their own pages list all
 T = TypeVar("T")
 
@@ -51,7 +53,7 @@ def show_overview(doors: Doors, call: Call) -> View:
     incidents = parts.read("incidents", lambda: _incidents(doors, call))
     monitors = parts.read("monitors", lambda: monitor_courses(project.journal, _LISTED))
     approvals: list[Any] = parts.read("approvals", lambda: list_approvals(doors, call).document["approvals"])
-    tables = parts.read("tables", lambda: _tables(doors))
+    tables = parts.read("tables", lambda: _tables(doors, now))
     servers: list[Any] = [s for s in list_servers(doors, call).document["servers"] if s["lives"]]
     if site.code.trouble is not None:
         parts.trouble["code"] = str(site.code.trouble)
@@ -81,7 +83,7 @@ def show_overview(doors: Doors, call: Call) -> View:
         "trouble": parts.trouble,
     }
     context = {
-        "lines": [(line, line.bars(now, bars), seconds_at(line.next_tick)) for line in lines],
+        "lines": [(line, line.bars(now, bars, width=min(240, 14 * bars))) for line in lines],
         "bars": bars,
         "courses": [(course, course.picture()) for course in monitors],
         "servers": [(server, [about for about in server["says"] if about != NO_TRIGGERS]) for server in servers],
@@ -91,11 +93,6 @@ def show_overview(doors: Doors, call: Call) -> View:
     return View("Overview", "overview/overview.html.j2", document, context, sheets, live="project")
 
 
-def seconds_at(moment: str | None) -> float | None:
-    """Seconds since 1970 of a moment in ISO."""
-    return None if moment is None else datetime.fromisoformat(moment).timestamp()
-
-
 def _incidents(doors: Doors, call: Call) -> list[dict[str, Any]]:
     asked = Call(call.path, IncidentsQuery(limit=_LISTED), call.body, call.fields, call.headers, call.identity, "")
     listed: list[dict[str, Any]] = list_incidents(doors, asked).document["incidents"]
@@ -103,9 +100,14 @@ def _incidents(doors: Doors, call: Call) -> list[dict[str, Any]]:
     return sorted(listed, key=lambda i: (ranks.index(i["severity"]), i["since"]))
 
 
-def _tables(doors: Doors) -> list[dict[str, Any]]:
+def _tables(doors: Doors, now: float) -> list[dict[str, Any]]:
     """When each table was written last, the newest first."""
-    store = doors.site.project.tables
+    store: Any = doors.site.project.tables
+    return _freshness(store, now // _BUCKET_SECONDS if store.is_remote else now)
+
+
+@lru_cache(maxsize=4)
+def _freshness(store: Tables, moment: float) -> list[dict[str, Any]]:  # noqa: ARG001 - one look for each
     listed: list[dict[str, Any]] = []
     for name in store.names()[:_LISTED]:
         try:
