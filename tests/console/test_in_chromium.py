@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from starlette.routing import compile_path
+from tests.execution.command import Folder
 from tests.fuzz_server import known_names, make_project
 from tests.server.served import RunningServer, ServedProject
 from tests.servers.chromium import axe_script, chromium
+from tests.servers.shared import free_ports
 
+from trikk.access.tokens import revoke, shown_id
 from trikk.console.page_table import PAGES
 
 __all__ = ["chromium"]
@@ -36,8 +40,7 @@ def server(place: ServedProject) -> Iterator[RunningServer]:
 
 @pytest.fixture
 def page(chromium: Any, server: RunningServer) -> Iterator[Any]:
-    context = chromium.new_context(base_url=server.url, viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(20_000)
+    context = new_context(chromium, server.url)
     opened = context.new_page()
     opened.troubles = []
     opened.on("pageerror", lambda error: opened.troubles.append(str(error)))
@@ -45,6 +48,12 @@ def page(chromium: Any, server: RunningServer) -> Iterator[Any]:
     yield opened
     assert opened.troubles == []
     context.close()
+
+
+def new_context(chromium: Any, url: str) -> Any:
+    context = chromium.new_context(base_url=url, viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(20_000)
+    return context
 
 
 def route_of(path: str) -> str:
@@ -132,3 +141,88 @@ def test_a_page_shows_at_once_what_has_changed(page: Any, server: RunningServer)
     assert page.input_value("input[name=why]") == "half a sentence"  # nobody's typing is thrown away
     server.post("/triggers/daily/unpause")
     page.wait_for_selector("text=It is paused.", state="detached")
+
+
+def test_a_reason_outlives_what_happens_meanwhile(page: Any, server: RunningServer) -> None:
+    """Somebody has typed it, and is about to press the button."""
+    page.goto("/triggers/often")
+    page.wait_for_timeout(500)
+    page.fill("input[name=why]", "the source is away")
+    page.keyboard.press("Tab")
+    server.post("/triggers/often/fire", None, 201)
+    page.wait_for_timeout(1500)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=The trigger is paused.")
+    assert page.is_visible("text=the source is away")
+    server.post("/triggers/often/unpause")
+
+
+def test_pages_that_nobody_sees_keep_no_connection(page: Any, server: RunningServer) -> None:
+    """A browser has six to a server: a seventh page would never come."""
+    page.goto("/triggers/often")
+    readers = server.metric("trikk_event_streams")
+    others = []
+    for _ in range(7):
+        other = page.context.new_page()
+        other.goto("/triggers/often")
+        others.append(other)
+        other.wait_for_timeout(200)
+        hide(other, is_hidden=True)
+    assert server.metric("trikk_event_streams") <= readers + 1
+    server.post("/triggers/often/pause", {"why": "unseen"})
+    others[0].wait_for_timeout(500)
+    assert not others[0].is_visible("text=unseen")
+    hide(others[0], is_hidden=False)
+    others[0].wait_for_selector("text=unseen")
+    server.post("/triggers/often/unpause")
+    for other in others:
+        other.close()
+
+
+def hide(page: Any, *, is_hidden: bool) -> None:
+    """As when another page is shown in its window; a browser without a screen takes all pages for seen."""
+    page.evaluate(
+        "isHidden => { Object.defineProperty(document, 'hidden', {value: isHidden, configurable: true});"
+        " document.dispatchEvent(new Event('visibilitychange')); }",
+        is_hidden,
+    )
+
+
+def test_a_session_ends_and_nothing_of_it_is_left(chromium: Any, place: ServedProject) -> None:
+    """Its server goes and comes back under an open page, the reader signs out, another's token ends."""
+    folder, names = Folder(place.root), ("ada", "bob")
+    ada, bob = (folder.trikk("token", "create", name, "--role", "operator").out.strip() for name in names)
+    [port] = free_ports(1)
+    page = new_context(chromium, f"http://127.0.0.1:{port}").new_page()
+    with place.server(f"--port={port}", "--no-triggers", "--require-token"):
+        page.goto("/triggers/daily")
+        page.fill("input[name=token]", ada)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/triggers/daily")
+        page.wait_for_timeout(500)
+    page.wait_for_selector("body.stale")
+    with place.server(f"--port={port}", "--no-triggers", "--require-token") as server:
+        page.wait_for_selector("body:not(.stale)")
+        server.client.headers["authorization"] = f"Bearer {bob}"
+        server.post("/triggers/daily/pause", {"why": "by bob"})
+        page.wait_for_selector("text=by bob")
+
+        page.goto("/triggers/daily.json")
+        page.goto("/triggers")
+        page.click("text=Sign out")
+        page.wait_for_url("**/sign-in")
+        assert page.context.cookies() == []
+        for _ in range(3):
+            page.go_back()
+            page.wait_for_selector("text=/Sign in to|it takes a token/")
+            assert "by bob" not in page.content()
+
+        page.goto("/triggers/daily")
+        page.fill("input[name=token]", bob)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=by bob")
+        page.wait_for_timeout(500)
+        revoke(place.project.journal, shown_id(bob), by="ada", now=time.time())
+        page.wait_for_url("**/sign-in?return_to=%2Ftriggers%2Fdaily")
+        assert page.is_visible("text=does not count, or no longer")
+    page.context.close()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx
 import pytest
-from tests.console.html_reader import read_page
+from tests.console.html_reader import HtmlPage, read_page
 from tests.execution.command import Folder
 from tests.server.served import RunningServer, ServedProject
 
+from trikk.access.identity import Role
+from trikk.access.session_cookie import SESSION
 from trikk.console.csv_sheet import csv_text
-from trikk.console.page_table import ACTIONS, Console
+from trikk.console.page_table import ACTIONS, PAGES, Console
 from trikk.console.said import SAID
 from trikk.server.http.forms import read_form
 from trikk.web.refused import Refused
@@ -79,14 +83,44 @@ def test_people_sign_in_with_a_token(place: ServedProject) -> None:
         assert "Sign in to served" in page.text
         wrong = client.post("/sign-in", data={"token": "nonsense"})
         assert "not a token" in wrong.text
+        unknown = {"cookie": f"{SESSION}=trikk_{'a' * 8}_{'b' * 43}"}
+        assert "does not count" in client.get("/sign-in", headers=unknown).text
         right = client.post("/sign-in", data={"token": shown, "return_to": "/overview.json"})
         assert (right.status_code, right.headers["location"]) == (303, "/overview.json")
         cookie = right.headers["set-cookie"]
         assert all(word in cookie for word in ("HttpOnly", "Secure", "Path=/"))
         assert shown not in client.get("/sign-in").text
         signed_in = {"cookie": cookie.partition(";")[0]}
-        assert "ada" in client.get("/", headers=signed_in).text
-        assert client.post("/sign-in", data={"token": shown, "return_to": "//evil.test/"}).status_code == 422
+        first = client.get("/", headers=signed_in)
+        assert "ada" in first.text
+        assert first.headers["cache-control"] == "no-store"  # else Back would show it after the session
+        for foreign in ("//evil.test/", "/\\evil.test", "https://evil.test", "/\t/evil.test", "evil.test"):
+            sent = client.post("/sign-in", data={"token": shown, "return_to": foreign})
+            assert sent.status_code == 422, foreign
+        admins = [page.path for page in PAGES if page.role is Role.ADMIN]
+        assert admins
+        for path in (
+            f"{page}{ending}" for page in admins for ending in ("", ".json", ".entries.csv", ".tokens.csv")
+        ):
+            assert client.get(path, headers=signed_in).status_code == 403, path
+
+
+def test_who_signs_in_comes_back_to_what_they_wanted(place: ServedProject) -> None:
+    with place.server("--no-triggers", "--require-token") as running:
+        client, page = running.client, {"accept": "text/html"}
+        for wanted, kept in (
+            ("/triggers?q=a%26b", "/triggers?q=a%26b"),
+            ("/models/caf%C3%A9", "/models/caf%C3%A9"),
+            (f"/triggers?q={'x' * 2000}", "/"),
+        ):
+            sent = client.get(wanted, headers=page)
+            assert sent.status_code == 303
+            query = parse_qs(urlsplit(sent.headers["location"]).query)
+            assert query.get("return_to", ["/"]) == [kept]
+            assert client.get(sent.headers["location"]).status_code == 200
+        referer = {"referer": f"{running.url}/triggers/daily?tab=ticks", "origin": running.url}
+        sent = client.post("/triggers/daily/pause", headers=referer)
+        assert sent.headers["location"] == "/sign-in?return_to=%2Ftriggers%2Fdaily%3Ftab%3Dticks"
 
 
 def test_forms_become_bodies() -> None:
@@ -130,3 +164,44 @@ def test_a_form_of_another_site_does_nothing(server: RunningServer) -> None:
     for headers in ({}, {"origin": "https://evil.test"}):
         answer = httpx.post(f"{server.client.base_url}/sign-in", data={"token": "x"}, headers=headers)
         assert answer.status_code == (403 if headers else 200)
+
+
+def test_only_a_page_of_ours_has_its_forms_taken(server: RunningServer) -> None:
+    """Whatever another site, another port of this machine or another browser can bring along."""
+    run = server.run("add", n=1)["id"]
+    mine, other = (httpx.get(server.url).headers["set-cookie"].partition(";")[0] for _ in range(2))
+    tokens = [_token(server.url, run, cookie) for cookie in (mine, other)]
+    own = {"origin": server.url}
+
+    def send(headers: dict[str, str], **fields: str) -> httpx.Response:
+        return httpx.post(f"{server.url}/runs/{run}/cancel", data=fields, headers=headers)
+
+    for headers, fields in (
+        (own, {}),
+        (own, {"form-token": tokens[0]}),  # without its cookie
+        (own | {"cookie": mine}, {}),
+        (own | {"cookie": mine}, {"form-token": tokens[1]}),
+        (own | {"cookie": f"trikk-form=x; {mine}"}, {"form-token": ""}),
+        (own | {"cookie": "trikk-form="}, {"form-token": hmac.new(b"", b"form", "sha256").hexdigest()}),
+        # A page on another port of this machine can set the cookie, and so knows the token, but not its origin.
+        ({"origin": "http://127.0.0.1:1", "cookie": mine}, {"form-token": tokens[0]}),
+        ({"origin": "null", "cookie": mine}, {"form-token": tokens[0]}),
+        ({"origin": server.url, "host": "evil.test", "cookie": mine}, {"form-token": tokens[0]}),
+    ):
+        assert send(headers, **fields).status_code in (403, 421), (headers, fields)
+    right = {"form-token": tokens[0]}
+    assert send(own | {"cookie": mine}, **right).status_code in (303, 409)  # the run is over
+    fire = {"origin": server.url, "cookie": f"{SESSION}=short; {mine}"}  # a remnant of another server's
+    odd = httpx.post(f"{server.url}/runs/{run}/replay", data=right | {"key": "\u00e9"}, headers=fire)
+    assert odd.status_code == 422
+    for back in ("//evil.test", "/\\evil.test", "https://evil.test", "/%0d%0aset-cookie: a=b", "javascript:1", ""):
+        sent = httpx.post(f"{server.url}/runs/{run}/replay", data=right | {"back": back}, headers=fire)
+        assert sent.status_code == 303
+        to = urlsplit(urljoin(server.url, sent.headers["location"]))
+        assert f"{to.scheme}://{to.netloc}" == server.url, back
+        assert "a=b" not in sent.headers.get("set-cookie", "")
+
+
+def _token(url: str, run: str, cookie: str) -> str:
+    page = HtmlPage(httpx.get(f"{url}/runs/{run}", headers={"cookie": cookie}).text)
+    return page.form(f"/runs/{run}/replay").fields["form-token"]

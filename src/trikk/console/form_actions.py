@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 from starlette.responses import RedirectResponse, Response
@@ -57,8 +57,8 @@ class Action:
         @wraps(door.handler)
         def handler(doors: Doors, call: Call) -> Response:
             check_form(call)
-            if door.fields is Keyed and call.form.get(KEY):
-                call = replace(call, fields=msgspec.convert({"idempotency-key": call.form[KEY]}, Keyed))
+            if door.fields is Keyed:
+                call = replace(call, fields=_keyed(call.form.get(KEY, "")))
             try:
                 answer = door.handler(doors, call)
             except TrikkError as error:
@@ -85,7 +85,8 @@ class Action:
             if isinstance(answer, Answer):
                 names |= {"id": _field(answer.document, "id")}
             path = self.path or next(r.path for r in ROUTES if r.operation == self.does).removeprefix(API)
-            back = (self.then or path.rpartition("/")[0]).replace(":path}", "}").format(**names)
+            quoted = {name: quote(str(value), safe="/") for name, value in names.items()}
+            back = (self.then or path.rpartition("/")[0]).replace(":path}", "}").format(**quoted)
         parts = urlsplit(back)
         kept = "&".join(p for p in parts.query.split("&") if p and not p.startswith(f"{DONE}="))
         return f"{parts.path}?{kept}{'&' if kept else ''}{urlencode({DONE: self.does})}"
@@ -109,6 +110,13 @@ def _shown_again(view: View, error: TrikkError, doors: Doors, call: Call) -> Sho
     context = form_context(view, call, token)
     response = page_response(view.template, context, doors, call.identity, call.headers, cookie, status)
     return ShownAgain(error, status, response)
+
+
+def _keyed(key: str) -> Keyed:
+    try:
+        return msgspec.convert({"idempotency-key": key} if key else {}, Keyed)
+    except msgspec.ValidationError as error:
+        raise Refused(422, f"the form's key does not fit: {error}", next="open the page again") from error
 
 
 def _field(document: Any, name: str) -> Any:

@@ -46,8 +46,8 @@ def check_form(call: Call) -> None:
 
 def _secret(call: Call) -> str:
     cookies = call.headers.get("cookie", "")
-    value = cookie_in(cookies, SESSION) or cookie_in(cookies, COOKIE)
-    return value if len(value) >= _LEAST else ""
+    values = (cookie_in(cookies, name) for name in (SESSION, COOKIE))
+    return next((value for value in values if len(value) >= _LEAST), "")
 
 
 def _token(known: str) -> str:

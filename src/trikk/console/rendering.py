@@ -41,8 +41,7 @@ HEADERS = {
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
     "cross-origin-opener-policy": "same-origin",
-    # Kept by the browser, and asked for each time: what is shown of a project is its reader's alone.
-    "cache-control": "private, no-cache",
+    "cross-origin-resource-policy": "same-origin",
 }
 NAVIGATION = (
     ("Overview", "/"),
@@ -106,6 +105,7 @@ def page_response(
         cookie: to be set.
         status: of the answer.
     """
+    is_signed_in = identity is not None and identity.kind is not IdentityKind.LOCAL
     text = (
         environment(doors.site.project.settings.timezone)
         .get_template(template)
@@ -113,14 +113,17 @@ def page_response(
             project=doors.site.project.settings.name,
             environment=doors.site.project.settings.environment,
             identity=identity,
-            signed_in=identity is not None and identity.kind is not IdentityKind.LOCAL,
+            signed_in=is_signed_in,
             may=partial(_may, identity),
             navigation=NAVIGATION,
             **context,
         )
     )
     body = text.encode("utf-8", "replace")  # a name of a file may hold what UTF-8 can't
-    answer = HEADERS | ({"set-cookie": cookie} if cookie else {})
+    # Kept by the browser, and asked for each time; not where people sign in: Back asks nobody, and would show a
+    # page of a session that has ended.
+    kept = "no-store" if is_signed_in else "private, no-cache"
+    answer = HEADERS | {"cache-control": kept} | ({"set-cookie": cookie} if cookie else {})
     if status == 200:
         answer["etag"] = tag_of(body)
         if has_it(answer["etag"], headers):

@@ -12,7 +12,7 @@ from msgspec import Meta
 from starlette.responses import Response
 
 from trikk.access.identity import IdentityKind
-from trikk.access.session_cookie import SESSION
+from trikk.access.session_cookie import SESSION, cookie_in
 from trikk.access.tokens import shown_id
 from trikk.console.form_actions import see_other
 from trikk.console.form_tokens import check_form
@@ -38,8 +38,9 @@ class TypedToken(Given, frozen=True):
 
 
 def show_sign_in(doors: Doors, call: Call) -> Response:
-    """Show how people sign in."""
-    return _page(doors, call, "")
+    """Show how people sign in; who was signed in, or has typed a token in, learns why they are here."""
+    had_session = call.identity is None and cookie_in(call.headers.get("cookie", ""), SESSION)
+    return _page(doors, call, "That session or token does not count, or no longer." if had_session else "")
 
 
 def sign_in_with_token(doors: Doors, call: Call) -> Response:
@@ -62,6 +63,8 @@ def end_session(doors: Doors, call: Call) -> Response:
         sign_out(doors, call)
     response = see_other("/sign-in")
     response.delete_cookie(SESSION, secure=True, httponly=True, samesite="lax")
+    # Documents and artifacts that the browser has kept, and pages that Back would show.
+    response.headers["clear-site-data"] = '"cache"'
     return response
 
 

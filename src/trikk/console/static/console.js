@@ -2,7 +2,7 @@
 
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 const LEAST_PAUSE = 250; // ms between two looks of one page
-const LONGEST_PAUSE = 30_000; // ms until a lost connection is tried again
+const [FIRST_PAUSE, LONGEST_PAUSE] = [1000, 30_000]; // ms until a lost connection is tried again
 
 // --- Parts that follow what changes -------------------------------------------------------------------------------
 // The server says that something has changed; the page then asks for itself, and takes over what is different in the
@@ -11,38 +11,58 @@ const LONGEST_PAUSE = 30_000; // ms until a lost connection is tried again
 let tag = null;
 let asking = false;
 let askAgain = false;
+const touched = new WeakSet(); // fields in which somebody has typed or chosen
+addEventListener("input", (event) => touched.add(event.target));
+
+const setStale = (isStale) => document.body.classList.toggle("stale", isStale);
 
 async function refresh() {
+  if (document.hidden) return; // who comes back to it sees it anew
   if (asking) { askAgain = true; return; }
   asking = true;
+  const began = performance.now();
   try {
     const answer = await fetch(location.href, {headers: tag ? {"if-none-match": tag} : {}, cache: "no-store"});
-    if (answer.redirected || answer.status === 401) location.reload();
-    else if (answer.ok) {
+    // A session that is over, a role that was taken away, something that is gone: that page says what.
+    if (answer.redirected || [401, 403, 404].includes(answer.status)) location.reload();
+    if (answer.ok) {
       tag = answer.headers.get("etag");
       takeOver(new DOMParser().parseFromString(await answer.text(), "text/html"));
     }
-  } catch { /* the stream's end says that there is no connection */ }
-  await new Promise((done) => setTimeout(done, LEAST_PAUSE));
+    setStale(!answer.ok && answer.status !== 304);
+  } catch { setStale(true); }
+  // However many look, they ask a server that is slow for so much less that they take a fifth of it together.
+  await new Promise((done) => setTimeout(done, Math.max(LEAST_PAUSE, 4 * (performance.now() - began))));
   asking = false;
   if (askAgain) { askAgain = false; refresh(); }
 }
 
+// Who types, chooses or is about to press a button in a part is not interrupted; boxes stay ticked besides.
+function isInUse(part) {
+  const active = document.activeElement;
+  return part.contains(active) && active.matches("form[method=post] *, input:not([type=checkbox]), select, textarea")
+    || all("input:not([type=checkbox]), select, textarea", part).some((field) => touched.has(field));
+}
+
+const keyOf = (element) => [element.tagName, element.getAttribute("href"), element.name, element.value, element.textContent].join();
+
 export function takeOver(page) {
   for (const part of all("[data-part]")) {
     const fresh = page.querySelector(`[data-part="${CSS.escape(part.dataset.part)}"]`);
-    // Who types or chooses in a part is not interrupted; what they left open stays open.
-    if (!fresh || part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")) continue;
+    if (!fresh || isInUse(part)) continue;
+    // What they have left open stays open.
     for (const open of all("details[open][id]", part)) fresh.querySelector(`#${CSS.escape(open.id)}`)?.setAttribute("open", "");
     if (fresh.outerHTML === part.outerHTML) continue;
     for (const box of all("input:checked", part)) {
       fresh.querySelector(`input[name="${CSS.escape(box.name)}"][value="${CSS.escape(box.value)}"]`)?.setAttribute("checked", "");
     }
-    const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    const focused = part.contains(document.activeElement) ? document.activeElement : null;
     const ends = all("[data-end]", part).map((box) => [box.id, box.scrollHeight - box.scrollTop - box.clientHeight < 40, box.scrollTop]);
+    const sideways = all(".scroll", part).map((box) => box.scrollLeft);
     part.replaceWith(document.adoptNode(fresh));
     for (const [id, atEnd, top] of ends) toEnd(fresh.querySelector(`#${CSS.escape(id)}`), atEnd, top);
-    if (focused) all("a", fresh).find((link) => link.getAttribute("href") === focused)?.focus();
+    all(".scroll", fresh).forEach((box, place) => { box.scrollLeft = sideways[place] ?? 0; });
+    if (focused) all("a, button, summary, input", fresh).find((other) => keyOf(other) === keyOf(focused))?.focus();
     prepare(fresh);
     fresh.dispatchEvent(new CustomEvent("fresh", {bubbles: true}));
   }
@@ -54,23 +74,33 @@ function toEnd(box, atEnd = true, top = 0) {
   if (box) box.scrollTop = atEnd ? box.scrollHeight : top;
 }
 
-function follow(address, pause = 1000) {
-  const stream = new EventSource(address);
-  let isOver = false;
-  stream.onopen = () => { pause = 1000; document.body.classList.remove("stale"); refresh(); };
-  stream.addEventListener("changed", refresh);
-  stream.addEventListener("end", () => { isOver = true; stream.close(); refresh(); });
-  stream.onerror = () => {
-    if (isOver || stream.readyState !== EventSource.CLOSED) {
-      if (!isOver) document.body.classList.add("stale");
-      return;
-    }
-    // An answer that is no stream ends it for good: no more to tell, a server that ends, a session that is over.
-    setTimeout(() => follow(address, Math.min(2 * pause, LONGEST_PAUSE)), pause);
-    refresh();
+// A browser has six connections to a server for all its pages: only those that are seen keep one.
+function follow(address) {
+  let stream = null;
+  let timer = 0;
+  let pause = FIRST_PAUSE;
+  const close = () => { clearTimeout(timer); stream?.close(); stream = null; };
+  const later = () => { close(); timer = setTimeout(open, pause); pause = Math.min(2 * pause, LONGEST_PAUSE); refresh(); };
+  const open = () => {
+    if (document.hidden || stream) return;
+    stream = new EventSource(address);
+    stream.onopen = () => { pause = FIRST_PAUSE; refresh(); };
+    stream.addEventListener("changed", refresh);
+    stream.addEventListener("end", later); // a run that is over may be resumed
+    stream.onerror = () => {
+      // An answer that is no stream ends it for good: no more to tell, a server that ends, a session that is over.
+      if (stream.readyState === EventSource.CLOSED) later();
+      else setStale(true);
+    };
   };
-  addEventListener("pagehide", () => stream.close(), {once: true});
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", open);
+  document.addEventListener("visibilitychange", () => { if (document.hidden) close(); else open(); });
+  open();
 }
+
+// Back shows a page as it was left: whether it is still so, and for whom, the server says.
+addEventListener("pageshow", (event) => { if (event.persisted) refresh(); });
 
 // --- Copying ------------------------------------------------------------------------------------------------------
 

@@ -297,12 +297,13 @@ def _call(route: Route, scope: Scope, data: bytes, identity: Identity | None) ->
         identity,
         address_of(scope),
         scope.get("scheme", "http"),
-        _target(scope),
+        target_of(scope),
         form,
     )
 
 
-def _target(scope: Scope) -> str:
+def target_of(scope: Scope) -> str:
+    """The path and query that were asked for, as they are written in an address."""
     query = scope["query_string"].decode("latin-1")
     return quote(scope["path"], safe="/[]:@!$&'()*+,;=~") + (f"?{query}" if query else "")
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from trikk.console.page_view import View
 from trikk.console.pages.artifacts.artifact_preview import of_file, preview
 from trikk.console.pages.artifacts.media_types import SHOWN_AS_THEY_ARE, is_picture, media_type
 from trikk.core.errors import UnknownName
+from trikk.server.http.conditions import has_it
 from trikk.server.http.doors import Doors
 from trikk.server.http.handlers.data_handlers import bytes_of
 from trikk.server.http.routes import NAME, Call, Given
@@ -20,8 +21,6 @@ from trikk.tracking.run_artifacts import file_name, find, outputs
 from trikk.web.refused import Refused
 
 if TYPE_CHECKING:
-    from starlette.responses import Response
-
     from trikk.execution.project import Project
     from trikk.storage.artifact import Artifact
 
@@ -105,7 +104,12 @@ def view_artifact(doors: Doors, call: Call) -> Response:
         "x-content-type-options": "nosniff",
         "referrer-policy": "no-referrer",
         "cross-origin-resource-policy": "same-origin",
-        "cache-control": "private, max-age=31536000, immutable",  # other bytes have another digest
+        # Its bytes stay as they are, but who may see them does not: it is asked each time.
+        "cache-control": "private, no-cache",
+        "etag": f'"{call.path["digest"]}"',
     }
+    if has_it(headers["etag"], call.headers):
+        del headers["content-length"]
+        return Response(status_code=304, headers=headers)
     kind = media if is_picture(media) else f"{media}; charset=utf-8"
     return StreamingResponse(bytes_of(path, 0, size), 200, headers, kind)
