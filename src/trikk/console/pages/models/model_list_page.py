@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from trikk.console.page_view import Sheet, View
@@ -10,6 +11,8 @@ from trikk.models.state import ModelState, model_summary
 from trikk.server.http.doors import Doors
 from trikk.server.http.paging import names_page
 from trikk.server.http.routes import Call
+
+_CHAMPION = "champion"
 
 
 def show_models(doors: Doors, call: Call) -> View:
@@ -23,10 +26,16 @@ def show_models(doors: Doors, call: Call) -> View:
 
 
 def _listed(state: ModelState, environment: str) -> dict[str, Any]:
-    """A model, with the metrics of the versions that hold its aliases."""
+    """A model, with its foremost alias, and the metrics of the version that holds it."""
     summary = model_summary(state, environment)
-    metrics = {alias: state.get(number).metrics for alias, number in summary["aliases"].items()}
-    return {**summary, "metrics": metrics, "changed": last_change(state)}
+    alias = foremost(summary["aliases"])
+    metrics = state.get(summary["aliases"][alias]).metrics if alias else {}
+    return {**summary, "foremost": alias, "metrics": metrics, "changed": last_change(state)}
+
+
+def foremost(aliases: Mapping[str, int]) -> str:
+    """The alias by which a model is best known: champion, or its first; "" without any."""
+    return _CHAMPION if _CHAMPION in aliases else next(iter(aliases), "")
 
 
 def last_change(state: ModelState) -> float:

@@ -10,7 +10,8 @@ from msgspec import Meta
 
 from trikk.alerts.evaluations import declared
 from trikk.console.page_view import Sheet, View
-from trikk.console.pages.models.model_list_page import last_change
+from trikk.console.pages.models.metric_course import metric_course, number_of
+from trikk.console.pages.models.model_list_page import foremost, last_change
 from trikk.core.errors import TrikkError
 from trikk.core.zones import local_text
 from trikk.models.state import ModelState, Move, model_summary
@@ -59,10 +60,18 @@ def show_model_page(doors: Doors, call: Call) -> View:
     here = f"/models/{state.name}"
     tab = "version" if query.version is not None else query.tab
     shown = _TABS[tab](doors, call, state, where)
+    alias = foremost(model["aliases"])
+    drawn = query.sort.removeprefix("-").removeprefix("metric.")
+    if tab == "versions" and drawn not in shown["metrics"]:
+        drawn = shown["metrics"][0] if shown["metrics"] else ""
     context = {
+        "picture": metric_course(state, drawn, alias, model["aliases"].get(alias))
+        if tab == "versions" and drawn
+        else "",
         "tab": tab,
         "tabs": [name for name in _TABS if name != "version"],
         "here": here,
+        "foremost": alias,
         "sort": query.sort,
         "environments": _environments(state, where),
         "guarded": {alias for environment, alias in state.guarded if environment == where},
@@ -116,15 +125,11 @@ def _sorted(versions: list[ModelVersion], sort: str) -> list[ModelVersion]:
     column, turned = sort.removeprefix("-"), sort.startswith("-")
     if column.startswith("metric."):
         name = column.removeprefix("metric.")
-        having = [version for version in versions if _is_number(version.metrics.get(name))]
-        lacking = [version for version in versions if not _is_number(version.metrics.get(name))]
+        having = [version for version in versions if number_of(version.metrics.get(name)) is not None]
+        lacking = [version for version in versions if number_of(version.metrics.get(name)) is None]
         return [*sorted(having, key=lambda v: v.metrics[name], reverse=turned), *reversed(lacking)]
     key = (lambda v: v.created) if column == "registered" else (lambda v: v.version)
     return sorted(versions, key=key, reverse=turned)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and value == value  # noqa: PLR0124 - NaN has no place in an order
 
 
 def _in_list(version: ModelVersion) -> dict[str, Any]:
@@ -180,8 +185,7 @@ def _compare(doors: Doors, call: Call, state: ModelState, where: str) -> dict[st
     """Two versions side by side, and what promotions have found of them on the same rows."""
     query: ModelQuery = call.query
     newest = str(max(state.versions))
-    holders = [str(number) for number in state.aliases(where).values()]
-    left = query.left or next((text for text in holders if text != newest), newest)
+    left = query.left or foremost(state.aliases(where)) or newest
     right = query.right or newest
     asked = VersionsQuery(f"{left},{right}", environment=query.environment)
     document = compare_versions(doors, replace(call, query=asked)).document
