@@ -80,6 +80,7 @@ class StepResult(Record, frozen=True, omit_defaults=True):
         seconds: how long it took.
         write: what was committed: table, version, rows.
         note: what a ready-made step says of itself in one line; empty if nothing.
+        loading: seconds until its arguments were there; storing: after its work, until all of it was stored.
     """
 
     outputs: list[Artifact] = field(default_factory=list)
@@ -87,6 +88,8 @@ class StepResult(Record, frozen=True, omit_defaults=True):
     seconds: float = 0.0
     write: dict[str, Any] | None = None
     note: str = ""
+    loading: float = 0.0
+    storing: float = 0.0
 
 
 def failure(

@@ -10,7 +10,8 @@
     run.succeeded / run.failed (error) / run.cancelled (error)
 
     step.started         step, item, attempt, log
-    step.succeeded       step, item, outputs, seconds, peak_memory, write, note (what a ready-made step says)
+    step.succeeded       step, item, outputs, seconds, loading and storing (seconds of these, if worth telling),
+                         peak_memory, write, note (what a ready-made step says)
     step.failed          step, item, attempt, error, retry_in (seconds, or null when it is final)
     step.cancelled       step, item, attempt
     step.expanded        step, count            a mapped step learns how many items it has

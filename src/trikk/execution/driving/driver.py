@@ -46,6 +46,7 @@ _RENEW_EVERY = 5.0  # a sixth of a lease: five renewals in a row may fail or be 
 _LOOK_EVERY = 0.5  # how long a cancel waits at most; each look is a read of the journal
 _LOOK_AHEAD = 32  # tasks that may overtake a first one that does not fit; more would only take time
 
+_WORTH_TELLING = 0.001  # seconds of loading and storing
 _SHUTDOWN = 1.0  # seconds within which all processes of a machine get their signal when it is shut down
 
 Listener = Callable[[Event, RunState], None]
@@ -402,6 +403,8 @@ class Driver:
             return
         outputs = [output.to_json() for output in result.outputs]
         body: dict[str, Any] = {**_where(task), "outputs": outputs, "seconds": round(result.seconds, 6)}
+        phases = {"loading": round(result.loading, 6), "storing": round(result.storing, 6)}
+        body |= {phase: lasted for phase, lasted in phases.items() if lasted >= _WORTH_TELLING}
         body["peak_memory"] = end.peak or None
         if result.write is not None:
             body["write"] = result.write

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from trikk.core.errors import PermanentError, TrikkError
 from trikk.core.network.masking import hide
 from trikk.core.values import JSON, decode
@@ -67,15 +69,10 @@ def run_call(call: StepCall, place: Workplace) -> StepResult:
     """Do one attempt; whatever the author's code raises becomes a result."""
     began = time.monotonic()
     try:
-        if call.write is not None:
-            outputs, write = _write(call, place)
-            note = ""
-        else:
-            step, specs = _step(call, place)
-            outputs, note, write = *_call(call, step, place, specs), None
+        result = _write(call, place) if call.write is not None else _call(call, *_step(call, place), place)
     except _Failed as failed:
         return failed.result
-    return StepResult(outputs, seconds=time.monotonic() - began, write=write, note=note)
+    return replace(result, seconds=time.monotonic() - began)
 
 
 def _step(call: StepCall, place: Workplace) -> tuple[Step[..., Any], dict[str, ParameterSpec]]:
@@ -98,9 +95,10 @@ class _Failed(Exception):
 
 
 def _call(
-    call: StepCall, step: Step[..., Any], place: Workplace, specs: Mapping[str, ParameterSpec]
-) -> tuple[list[Artifact], str]:
+    call: StepCall, step: Step[..., Any], specs: Mapping[str, ParameterSpec], place: Workplace
+) -> StepResult:
     """What the step has made, and what it says of itself."""
+    began = time.monotonic()
     arguments: dict[str, Any] = {}
     for name, argument in call.arguments.items():
         wanted = step.annotation_of(name)
@@ -109,6 +107,7 @@ def _call(
         except Exception as error:
             cause = _cause(error, call, place)
             raise _Failed(raised("loaded", cause, call, place, f"argument {name!r} can't be loaded: ")) from error
+    loaded = time.monotonic()
     seed_everything(call.seed)
     try:
         context = _context(call, place)
@@ -122,7 +121,9 @@ def _call(
     note = (
         hide(context.notes[-1]) if context.notes and ready_made else ""
     )  # of an author's own step its result is shown
-    return _store(value, call, step, place), note
+    worked = time.monotonic()
+    outputs = _store(value, call, step, place)
+    return StepResult(outputs, note=note, loading=loaded - began, storing=time.monotonic() - worked)
 
 
 def _cause(error: BaseException, call: StepCall, place: Workplace) -> BaseException:
@@ -229,15 +230,17 @@ def _write_of(write: Mapping[str, Any], place: Workplace) -> Any:
     return Write(write["mode"], frame, key=tuple(write["key"]), schema_mode=write["schema_mode"])
 
 
-def _write(call: StepCall, place: Workplace) -> tuple[list[Artifact], dict[str, JSON]]:
+def _write(call: StepCall, place: Workplace) -> StepResult:
     """Commit the rows once, however often this is tried; the rows themselves stay an artifact of the run."""
     from trikk.storage.frames import rows_of
     from trikk.storage.tables.types import storable
 
     assert call.write is not None
+    began = time.monotonic()
     name = str(call.write["table"])
     try:
         given = rows_of(load_argument(call.arguments["rows"], Any, place, {}))
+        loaded = time.monotonic()
         nothing = not given.width and place.tables.version(name) is None
         frame = storable(given) if given.width else given
         kept = _kept(call.arguments["rows"]) if frame is given else None
@@ -248,7 +251,7 @@ def _write(call: StepCall, place: Workplace) -> tuple[list[Artifact], dict[str, 
             committed |= {"version": commit.version, "rows": commit.rows, "repeated": commit.repeated}
     except Exception as error:
         raise _Failed(raised("stored", error, call, place, f"table {name} can't be written: ")) from error
-    return [rows], committed
+    return StepResult([rows], write=committed, loading=loaded - began, storing=time.monotonic() - loaded)
 
 
 def _kept(argument: Mapping[str, Any]) -> Artifact | None:

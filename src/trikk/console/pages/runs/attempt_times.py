@@ -42,8 +42,9 @@ class AttemptTimes(Record, frozen=True):
         ready: when all that it needs was there; None if that is not known.
         started: when it was started; times are in seconds since 1970.
         ended: when it was over; None while it goes on.
-        loading: seconds in which its arguments were loaded; None where the events do not say.
-        storing: seconds in which its results were stored, likewise.
+        seconds: how long its process was at it, of one that has succeeded; None if the events do not say.
+        loading: seconds of these until its arguments were loaded; 0 also where events do not say.
+        storing: seconds of these in which its results were stored, likewise.
         count: how many attempts of a mapped step's items these are together; None for a single one.
     """
 
@@ -53,8 +54,9 @@ class AttemptTimes(Record, frozen=True):
     ready: float | None
     started: float
     ended: float | None
-    loading: float | None = None
-    storing: float | None = None
+    seconds: float | None = None
+    loading: float = 0.0
+    storing: float = 0.0
     count: int | None = None
 
 
@@ -114,7 +116,6 @@ class _Course:
         if begun is None:
             return
         step, item = task
-        phases = body.get("phases") or {}
         one = AttemptTimes(
             step,
             begun.attempt,
@@ -122,8 +123,9 @@ class _Course:
             begun.ready,
             begun.started,
             at,
-            phases.get("loading"),
-            phases.get("storing"),
+            body.get("seconds"),
+            body.get("loading", 0.0),
+            body.get("storing", 0.0),
         )
         if item is None:
             self.attempts.append(one)

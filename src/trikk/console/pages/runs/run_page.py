@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import Meta
 
 from trikk.console.page_view import Sheet, View
-from trikk.console.pages.runs.attempt_times import attempt_times
+from trikk.console.pages.runs.attempt_times import AttemptTimes, attempt_times
+from trikk.console.pages.runs.run_course import course_picture
 from trikk.core.errors import TrikkError
 from trikk.execution.code.code_changes import FOLDER, code_changes, locked_inputs
 from trikk.execution.replay import comparison_of
@@ -25,6 +26,7 @@ from trikk.tracking.lineage import lineage
 from trikk.tracking.run_artifacts import outputs
 
 if TYPE_CHECKING:
+    from trikk.charts import Svg
     from trikk.execution.project import Project
     from trikk.pipeline.graph import Graph
     from trikk.runs.run_state import RunState
@@ -78,6 +80,7 @@ def show_run(doors: Doors, call: Call) -> View:
         step for step in document["steps"] if step["error"] and step["state"] not in ("succeeded", "skipped")
     ]
     context = {
+        "course": _course(shown, part) if query.tab is Tab.STEPS else None,
         "tab": query.tab,
         "tabs": [tab for tab in Tab if tab is not Tab.REPLAY or state.origin.get("kind") == "replay"],
         "part": part,
@@ -124,6 +127,11 @@ def _steps(shown: _Shown, _: RunPageQuery) -> dict[str, Any]:
     events = shown.project.journal.events(shown.state.id)
     attempts = attempt_times(events, shown.graph)
     return {"attempts": [attempt.to_json() for attempt in attempts]}
+
+
+def _course(shown: _Shown, part: dict[str, Any]) -> Svg | None:
+    attempts = [AttemptTimes.read(attempt) for attempt in part["attempts"]]
+    return course_picture(shown.state, attempts, shown.doors.site.clock.now())
 
 
 def _outputs(shown: _Shown, _: RunPageQuery) -> dict[str, Any]:
