@@ -120,10 +120,13 @@ def test_what_is_looked_for_is_opened_by_keys(page: Any, place: ServedProject) -
     page.keyboard.press("Control+k")
     page.keyboard.type(run[:7])
     page.wait_for_selector(f"dialog a[href='/runs/{run}']")
+    is_closed = "!document.querySelector('dialog[open]')"
     page.keyboard.press("Escape")
+    page.wait_for_function(is_closed)  # a browser closes it when it comes to it
     page.keyboard.press("?")
     assert page.is_visible("dialog#keys")
     page.keyboard.press("Escape")
+    page.wait_for_function(is_closed)
     page.keyboard.press("g")
     page.keyboard.press("s")
     page.wait_for_url("**/triggers")

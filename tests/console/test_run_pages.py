@@ -98,6 +98,8 @@ def test_a_run_is_told_and_what_users_wrote_is_text(server: RunningServer, good:
     assert "<em>hi</em>" in page.text
     assert "3 of 3 items" in page.text
     assert f"/runs/{good}/steps/total" in page.links
+    assert "3 succeeded" in page.text  # in the graph
+    assert f"the course of run {good}: 3 steps" in page.html
     assert "<em>" not in page.html
     document = server.client.get(f"/runs/{good}.json").json()["run"]
     assert document["state"] == "succeeded"
@@ -108,6 +110,25 @@ def test_a_run_is_told_and_what_users_wrote_is_text(server: RunningServer, good:
     assert "<script>alert" not in broken.html
     assert f"trikk resume {failed}" in broken.text
     read_page(server.client, "/runs/nonesuch", 404)
+
+
+def test_runs_are_listed_as_they_are_asked_for(server: RunningServer, good: str, failed: str) -> None:
+    page = read_page(server.client, "/runs")
+    assert {f"/runs/{good}", f"/runs/{failed}", "/pipelines/doubled"} <= set(page.links)
+    assert "<em>hi</em>" in page.text
+    form = next(form for form in page.forms if form.action == "/compare")
+    assert form.fields["runs"]
+    ours = {f"/runs/{good}", f"/runs/{failed}"}
+    for asked, wanted in (
+        ("state=&parameters=bad%3D1&pipeline=doubled", {f"/runs/{failed}"}),
+        ("pipeline=waits", set()),
+        ("since=2000-01-01&until=2000-01-02", set()),
+        ("sort=-seconds", ours),
+    ):
+        assert set(read_page(server.client, f"/runs?{asked}").links) & ours == wanted, asked
+    sheet = server.client.get("/runs.runs.csv", params={"parameters": "bad=1"}).text.splitlines()
+    assert sheet[1].startswith(f"{failed},doubled,")
+    read_page(server.client, "/runs?since=2020-13-01", 422)
 
 
 def test_each_tab_shows_its_part(server: RunningServer, place: ServedProject, good: str, failed: str) -> None:

@@ -28,6 +28,7 @@ from trikk.console.pages.pipelines.pipeline_page import PipelinePageQuery, show_
 from trikk.console.pages.pipelines.pipelines_page import show_pipelines
 from trikk.console.pages.pipelines.start_form import StartQuery, show_start_form, start_again
 from trikk.console.pages.reports.report_pages import show_report, show_reports
+from trikk.console.pages.runs.run_list_page import RunsPageQuery, show_runs
 from trikk.console.pages.runs.run_page import RunPageQuery, show_run
 from trikk.console.pages.runs.step_log import LogQuery, download_log
 from trikk.console.pages.runs.step_page import StepPageQuery, show_step
@@ -63,6 +64,7 @@ PAGES: tuple[Page, ...] = (
     Page("/pipelines/{pipeline}/start", show_start_form, query=StartQuery, role=Role.OPERATOR),
     Page("/pipelines/{pipeline}/backfill", show_backfill_form, role=Role.OPERATOR),
     Page("/artifacts/{digest}", show_artifact, ArtifactQuery),
+    Page("/runs", show_runs, RunsPageQuery),
     Page("/runs/{run}", show_run, RunPageQuery),
     Page("/runs/{run}/steps/{step}", show_step, StepPageQuery),
     Page("/monitors", show_monitors, query=PageQuery),

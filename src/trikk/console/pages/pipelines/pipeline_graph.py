@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import TYPE_CHECKING
+
 from trikk.charts import GraphEdge, GraphNode, Svg, graph_drawing
 from trikk.pipeline.graph import Graph, Node
+
+if TYPE_CHECKING:
+    from trikk.runs.run_state import RunState
 
 _GATES = "trikk.quality."
 _MOST = 400  # nodes; of more a picture shows nothing, and the list of steps has them all
 
 
-def pipeline_picture(graph: Graph) -> Svg | None:
-    """The graph, each step leading to its definition; None if it is too large to be seen."""
+def pipeline_picture(graph: Graph, state: RunState | None = None) -> Svg | None:
+    """The graph as it is declared, or lit by what a run of it is at; None if it is too large to be seen.
+
+    A step leads to its definition, or to its page in that run.
+    """
     if not 0 < len(graph.nodes) <= _MOST:
         return None
-    nodes = [_step(graph, node) for node in graph.nodes.values()]
+    nodes = [_step(graph, node, state) for node in graph.nodes.values()]
     edges = [edge for node in graph.nodes.values() for edge in _edges_into(node)]
     for kind, names in (("table", _tables(graph)), ("model", _models(graph))):
         nodes += [GraphNode(f"{kind} {name}", name, kind, href=f"/{kind}s/{name}") for name in names]
@@ -33,8 +42,12 @@ def kind_of_step(node: Node) -> str:
     return "gate" if node.function.startswith(_GATES) else "step"
 
 
-def _step(graph: Graph, node: Node) -> GraphNode:
+def _step(graph: Graph, node: Node, state: RunState | None) -> GraphNode:
     detail = "for each item" if node.mapped else "if asked for" if node.when else ""
+    if state is not None and (task := state.steps.get(node.name)) is not None:
+        counts = Counter(str(item.state) for item in task.items.values())
+        href = f"/runs/{state.id}/steps/{node.name}"
+        return GraphNode(node.name, node.name, kind_of_step(node), str(task.state), counts=counts, href=href)
     href = f"/pipelines/{graph.pipeline}?tab=definition#step-{node.name}"
     return GraphNode(node.name, node.name, kind_of_step(node), detail=detail, href=href)
 

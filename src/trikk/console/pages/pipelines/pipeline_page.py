@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from datetime import date, timedelta
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
-
-from msgspec import Meta
 
 from trikk.console.page_view import Sheet, View
 from trikk.console.pages.pipelines.pipeline_code import definition
 from trikk.console.pages.pipelines.pipeline_graph import pipeline_picture
-from trikk.console.pages.pipelines.pipeline_lines import PipelineLine, pipeline_lines, seconds_of
+from trikk.console.pages.pipelines.pipeline_lines import PipelineLine, pipeline_lines
 from trikk.console.pages.pipelines.step_durations import durations_chart, step_durations
-from trikk.core.errors import ParameterError, TrikkError, UnknownName
-from trikk.core.zones import day_start
+from trikk.console.pages.runs.run_listing import RunsWanted, listed_runs, runs_sheet
+from trikk.core.errors import TrikkError, UnknownName
 from trikk.execution.backfills.backfill_ledger import every, states_of
 from trikk.execution.backfills.backfill_state import summary
-from trikk.execution.project import Project
-from trikk.runs.journals.journal import RunRow
 from trikk.runs.states import RunStatus
 from trikk.server.http.doors import Doors
-from trikk.server.http.routes import Call, Given
+from trikk.server.http.routes import Call
 from trikk.server.queue.queue_view import why_waiting
 from trikk.server.schedule.trigger_view import trigger_details
 from trikk.server.site import Site
-from trikk.tracking.run_filter import RunFilter, filtered_runs, parameter_word, run_place
 
 if TYPE_CHECKING:
     from trikk.pipeline.graph import Graph
 
-_ROWS = 50
-_SORTED = 1000  # runs that are put into another order than that of their creation
 _WAITING = 50  # runs that wait, in a list
 _BACKFILLS = 20
-_STATE = "^(" + "|".join(RunStatus) + ")?$"
-_DAY = r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$"
 
 
 class Tab(StrEnum):
@@ -52,29 +41,10 @@ class Tab(StrEnum):
     BACKFILLS = "backfills"
 
 
-class Order(StrEnum):
-    """What runs are sorted by; "-" before it has the greatest first."""
-
-    NEWEST = "-created"
-    OLDEST = "created"
-    LONGEST = "-seconds"
-    SHORTEST = "seconds"
-    STATE = "state"
-    STATE_BACK = "-state"
-
-
-class PipelinePageQuery(Given, frozen=True):
-    """What of a pipeline is shown, and which of its runs; "" for any, as a form sends it."""
+class PipelinePageQuery(RunsWanted, frozen=True):
+    """What of a pipeline is shown, and which of its runs."""
 
     tab: Tab = Tab.RUNS
-    state: Annotated[str, Meta(pattern=_STATE)] = ""
-    parameters: Annotated[str, Meta(max_length=300)] = ""  # `name=value` or a piece of any value
-    since: Annotated[str, Meta(pattern=_DAY)] = ""  # the first day
-    until: Annotated[str, Meta(pattern=_DAY)] = ""  # the last day
-    environment: Annotated[str, Meta(max_length=100)] = ""
-    code: Annotated[str, Meta(max_length=64)] = ""
-    sort: Order = Order.NEWEST
-    cursor: Annotated[str, Meta(max_length=100)] = ""
 
 
 def show_pipeline(doors: Doors, call: Call) -> View:
@@ -103,7 +73,7 @@ def show_pipeline(doors: Doors, call: Call) -> View:
         },
         sheets={
             **_sheets(document),
-            **({"runs": partial(_runs_sheet, site, name, query)} if query.tab == Tab.RUNS else {}),
+            **({"runs": partial(runs_sheet, site, name, query)} if query.tab == Tab.RUNS else {}),
         },
         trail=[("Pipelines", "/pipelines")],
         live="project",
@@ -141,67 +111,8 @@ Shown = tuple[dict[str, Any], dict[str, Any]]
 
 
 def _runs(site: Site, line: PipelineLine, graph: Graph | None, query: PipelinePageQuery) -> Shown:
-    journal, now = site.project.journal, site.clock.now()
-    wanted = _wanted(line.name, query, ZoneInfo(site.project.settings.timezone))
-    if query.sort == Order.NEWEST:
-        page = filtered_runs(journal, wanted, _ROWS, before=query.cursor or None)
-        rows = page.rows
-    else:
-        page = filtered_runs(journal, wanted, _SORTED)
-        rows = _sorted(page.rows, query.sort, now)[:_ROWS]
-    listed = [_run_document(site.project, row, now) for row in rows]
-    context = {
-        "picture": pipeline_picture(graph) if graph else None,
-        "page": page,
-        "order": query.sort,
-        "sorted_of": _SORTED if query.sort != Order.NEWEST and page.next is not None else 0,
-        "states": list(RunStatus),
-        "filters": query,
-        "parameter_word": parameter_word,
-    }
-    return {"listed": listed, "next": page.next if query.sort == Order.NEWEST else None}, context
-
-
-def _wanted(name: str, query: PipelinePageQuery, zone: ZoneInfo) -> RunFilter:
-    until = _day(query.until)
-    since = _day(query.since)
-    return RunFilter(
-        pipeline=name,
-        state=query.state,
-        parameters=query.parameters,
-        since=None if since is None else day_start(since, zone).timestamp(),
-        until=None if until is None else day_start(until + timedelta(days=1), zone).timestamp(),
-        environment=query.environment,
-        code=query.code,
-    )
-
-
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError as error:
-        raise ParameterError(f"a day is not understood: {error}", next="write days as 2020-03-26") from error
-
-
-def _sorted(rows: list[RunRow], order: Order, now: float) -> list[RunRow]:
-    name = order.lstrip("-")
-    keys: dict[str, Callable[[RunRow], Any]] = {
-        "created": lambda row: row.created,
-        "seconds": lambda row: seconds_of(row, now) or 0.0,
-        "state": lambda row: row.state,
-    }
-    return sorted(rows, key=keys[name], reverse=order.startswith("-"))
-
-
-def _run_document(project: Project, row: RunRow, now: float) -> dict[str, Any]:
-    place = run_place(project.journal, row)
-    return {
-        **row.to_json(),
-        "state": str(row.state),
-        "seconds": seconds_of(row, now),
-        "environment": place.environment,
-        "code": place.code,
-    }
+    document, context = listed_runs(site, line.name, query)
+    return document, {**context, "picture": pipeline_picture(graph) if graph else None}
 
 
 def _durations(site: Site, line: PipelineLine, _: Graph | None, __: PipelinePageQuery) -> Shown:
@@ -259,15 +170,3 @@ def _sheets(document: Mapping[str, Any]) -> dict[str, Callable[[], Sheet]]:
         return lambda: Sheet(columns[part], [[row[name] for name in columns[part]] for row in document[part]])
 
     return {part: sheet(part) for part in columns if part in document}
-
-
-def _runs_sheet(site: Site, name: str, query: PipelinePageQuery) -> Sheet:
-    """The newest runs that fit, many more than the page shows at once."""
-    journal, now = site.project.journal, site.clock.now()
-    wanted = _wanted(name, query, ZoneInfo(site.project.settings.timezone))
-    rows = _sorted(filtered_runs(journal, wanted, _SORTED, before=query.cursor or None).rows, query.sort, now)
-    columns = ("id", "state", "created", "started", "ended", "seconds", "parameters", "environment", "code")
-    listed = (_run_document(site.project, row, now) for row in rows)
-    return Sheet(
-        columns, ([{**run, "parameters": json.dumps(run["parameters"])}[c] for c in columns] for run in listed)
-    )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import Meta
 
 from trikk.console.page_view import Sheet, View
+from trikk.console.pages.pipelines.pipeline_graph import pipeline_picture
 from trikk.console.pages.runs.attempt_times import AttemptTimes, attempt_times
 from trikk.console.pages.runs.run_course import course_picture
 from trikk.core.errors import TrikkError
@@ -81,6 +82,7 @@ def show_run(doors: Doors, call: Call) -> View:
     ]
     context = {
         "course": _course(shown, part) if query.tab is Tab.STEPS else None,
+        "graph": pipeline_picture(graph, state) if query.tab is Tab.STEPS and graph is not None else None,
         "tab": query.tab,
         "tabs": [tab for tab in Tab if tab is not Tab.REPLAY or state.origin.get("kind") == "replay"],
         "part": part,
@@ -101,7 +103,7 @@ def show_run(doors: Doors, call: Call) -> View:
             "steps": lambda: _steps_sheet(document),
             "metrics": lambda: Sheet(("name", "step", "value", "count"), map(_values, document["metrics"])),
         },
-        [("Runs", "/runs"), (state.pipeline, f"/runs?pipeline={state.pipeline}")],
+        [("Runs", "/runs"), (state.pipeline, f"/pipelines/{state.pipeline}")],
         "project" if is_over else run,
         _commands(run, state),
     )
