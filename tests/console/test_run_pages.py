@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.console.html_reader import read_page, send_form
+from tests.execution.command import Folder
 from tests.server.served import RunningServer, ServedProject
 
 from trikk.console.pages.runs.attempt_times import attempt_times
@@ -116,8 +117,8 @@ def test_runs_are_listed_as_they_are_asked_for(server: RunningServer, good: str,
     page = read_page(server.client, "/runs")
     assert {f"/runs/{good}", f"/runs/{failed}", "/pipelines/doubled"} <= set(page.links)
     assert "<em>hi</em>" in page.text
-    form = next(form for form in page.forms if form.action == "/compare")
-    assert form.fields["runs"]
+    assert "/compare" in {form.action for form in page.forms}
+    assert f'name="runs" value="{good}"' in page.html
     ours = {f"/runs/{good}", f"/runs/{failed}"}
     for asked, wanted in (
         ("state=&parameters=bad%3D1&pipeline=doubled", {f"/runs/{failed}"}),
@@ -129,6 +130,31 @@ def test_runs_are_listed_as_they_are_asked_for(server: RunningServer, good: str,
     sheet = server.client.get("/runs.runs.csv", params={"parameters": "bad=1"}).text.splitlines()
     assert sheet[1].startswith(f"{failed},doubled,")
     read_page(server.client, "/runs?since=2020-13-01", 422)
+
+
+def test_runs_are_put_side_by_side_what_differs_first(server: RunningServer, good: str) -> None:
+    client, other = server.client, server.run("doubled", count=4)["id"]
+    page = read_page(client, f"/compare?runs={good}&runs={other}")  # as ticked boxes are sent
+    assert "sum against count of 2 runs" in page.html
+    differs, _, alike = page.text.partition("What is the same in all")
+    assert "count 3 4" in differs
+    assert "sum 6 12" in differs
+    assert "note <em>hi</em> <em>hi</em>" in alike
+    document = client.get(f"/compare.json?runs={good},{other}").json()
+    assert document["runs"] == [good, other]
+    assert "Tick two runs" in read_page(client, "/compare").text
+    many = ",".join(f"r{number}" for number in range(21))
+    assert "at most 20" in read_page(client, f"/compare?runs={many}", 422).text
+
+
+def test_the_trials_of_a_sweep_are_ranked_and_drawn(server: RunningServer, place: ServedProject) -> None:
+    Folder(place.root).trikk("sweep", "doubled", "-p", "count=2,3", "--metric", "sum")
+    trial = next(row for row in place.project.journal.runs() if row.origin["kind"] == "sweep")
+    address = f"/compare?sweep={trial.origin['sweep']}"
+    assert address in read_page(server.client, f"/runs/{trial.id}").links
+    page = read_page(server.client, address)
+    assert "sum against count of 2 runs" in page.html
+    assert f"/runs/{trial.id}" in page.links
 
 
 def test_each_tab_shows_its_part(server: RunningServer, place: ServedProject, good: str, failed: str) -> None:

@@ -12,6 +12,7 @@ from trikk.console.page_routes import Page
 from trikk.console.pages.approvals.approvals_page import show_approvals
 from trikk.console.pages.artifacts.artifact_page import ArtifactQuery, show_artifact, view_artifact
 from trikk.console.pages.backfills.backfill_pages import show_backfills, show_one_backfill
+from trikk.console.pages.compare.compare_page import CompareQuery, show_comparison
 from trikk.console.pages.costs.costs_page import show_costs_page
 from trikk.console.pages.incidents.incident_pages import IncidentListQuery, show_incidents, show_one_incident
 from trikk.console.pages.models.model_list_page import show_models
@@ -64,6 +65,7 @@ PAGES: tuple[Page, ...] = (
     Page("/pipelines/{pipeline}/start", show_start_form, query=StartQuery, role=Role.OPERATOR),
     Page("/pipelines/{pipeline}/backfill", show_backfill_form, role=Role.OPERATOR),
     Page("/artifacts/{digest}", show_artifact, ArtifactQuery),
+    Page("/compare", show_comparison, CompareQuery),
     Page("/runs", show_runs, RunsPageQuery),
     Page("/runs/{run}", show_run, RunPageQuery),
     Page("/runs/{run}/steps/{step}", show_step, StepPageQuery),

@@ -122,9 +122,9 @@ def read_plan(project: Project, sweep: str) -> Plan:
     raise UnknownName("sweep", sweep, known)
 
 
-def rows_of(project: Project, plan: Plan) -> dict[int, RunRow]:
-    """The runs of a search by the numbers of their trials."""
-    rows = project.journal.runs(pipeline=plan.pipeline, limit=None)
+def rows_of(project: Project, plan: Plan, newest: int | None = None) -> dict[int, RunRow]:
+    """The runs of a search by the numbers of their trials; of so many newest runs of its pipeline, or of all."""
+    rows = project.journal.runs(pipeline=plan.pipeline, limit=newest)
     mine = [row for row in rows if row.origin.get("sweep") == plan.id and row.origin.get("kind") == "sweep"]
     return {int(str(row.origin["trial"])): row for row in mine}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
@@ -59,7 +60,7 @@ def show_artifact(doors: Doors, call: Call) -> View:
     )
     commands = []
     if artifact is not None and not inside:
-        commands.append(("Take it along:", f"trikk artifacts {query.run} --get {name}"))
+        commands.append(("Take it along:", f"trikk artifacts {query.run} {shlex.quote(name)} --out FILE"))
     return View(
         f"{name}{inside}",
         "artifacts/artifact.html.j2",

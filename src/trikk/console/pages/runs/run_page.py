@@ -86,6 +86,7 @@ def show_run(doors: Doors, call: Call) -> View:
         "tab": query.tab,
         "tabs": [tab for tab in Tab if tab is not Tab.REPLAY or state.origin.get("kind") == "replay"],
         "part": part,
+        "before": next((row.id for row in project.journal.runs(pipeline=state.pipeline, before=run, limit=1)), ""),
         "trouble": trouble,
         "is_over": is_over,
         "failed": failed,
