@@ -63,7 +63,7 @@ class AttemptTimes(Record, frozen=True):
 class _Open(Record, frozen=True):
     ready: float | None
     started: float
-    attempt: int
+    number: int
 
 
 class _Course:
@@ -112,16 +112,16 @@ class _Course:
         return max(times, default=None)
 
     def end(self, task: Task, at: float | None, state: str, body: Mapping[str, Any]) -> None:
-        begun = self.open.pop(task, None)
-        if begun is None:
+        attempt = self.open.pop(task, None)
+        if attempt is None:
             return
         step, item = task
         one = AttemptTimes(
             step,
-            begun.attempt,
+            attempt.number,
             state,
-            begun.ready,
-            begun.started,
+            attempt.ready,
+            attempt.started,
             at,
             body.get("seconds"),
             body.get("loading", 0.0),
@@ -165,13 +165,13 @@ def _together(group: AttemptTimes | None, one: AttemptTimes) -> AttemptTimes:
     if group is None:
         return AttemptTimes(one.step, 0, one.state, one.ready, one.started, one.ended, count=1)
     ready = [at for at in (group.ready, one.ready) if at is not None]
-    ended = None if group.ended is None or one.ended is None else max(group.ended, one.ended)
+    end = None if group.ended is None or one.ended is None else max(group.ended, one.ended)
     return AttemptTimes(
         one.step,
         0,
         min(group.state, one.state, key=_WORST.index),
         min(ready, default=None),
         min(group.started, one.started),
-        ended,
+        end,
         count=(group.count or 0) + 1,
     )

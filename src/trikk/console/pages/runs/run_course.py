@@ -52,23 +52,25 @@ def _href(state: RunState, step: str) -> str:
 
 
 def _attempt(state: RunState, attempt: AttemptTimes, begin: float, until: float) -> Attempt:
-    ended = max(until if attempt.ended is None else attempt.ended, attempt.started)
+    end = max(until if attempt.ended is None else attempt.ended, attempt.started)
     # Until its process is there, an attempt waits, too.
-    began = attempt.started if attempt.seconds is None else max(attempt.started, ended - attempt.seconds)
-    loaded = min(began + attempt.loading, ended)
-    stored = max(ended - attempt.storing, loaded)
+    began = attempt.started if attempt.seconds is None else max(attempt.started, end - attempt.seconds)
+    loaded = min(began + attempt.loading, end)
+    stored = max(end - attempt.storing, loaded)
     parts = [
         ("waiting", attempt.started if attempt.ready is None else min(attempt.ready, attempt.started), began),
         ("loading", began, loaded),
         ("working", loaded, stored),
-        ("storing", stored, ended),
+        ("storing", stored, end),
     ]
     phases = [
-        Phase(kind, start - begin, end - begin) for kind, start, end in parts if end > start or kind == "working"
+        Phase(kind, start - begin, stop - begin)
+        for kind, start, stop in parts
+        if stop > start or kind == "working"
     ]
     # A mapped step is what its items have come to, also where one of them had failed and was tried again.
     shown = attempt.state if attempt.count is None else str(state.steps[attempt.step].state)
-    which = f"{attempt.count:,} attempts of its items" if attempt.count is not None else f"try {attempt.attempt}"
-    told = ", ".join(f"{kind} {lasting(end - start)}" for kind, start, end in parts if end > start)
+    number = f"{attempt.count:,} attempts of its items" if attempt.count is not None else f"try {attempt.attempt}"
+    lasted = ", ".join(f"{kind} {lasting(stop - start)}" for kind, start, stop in parts if stop > start)
     href = _href(state, attempt.step) + ("" if attempt.count is not None else f"?attempt={attempt.attempt}")
-    return Attempt(phases, shown, href, f"{attempt.step}, {which}: {shown}; {told}")
+    return Attempt(phases, shown, href, f"{attempt.step}, {number}: {shown}; {lasted}")
