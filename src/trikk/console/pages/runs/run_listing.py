@@ -24,7 +24,7 @@ from trikk.tracking.run_filter import RunFilter, filtered_runs, parameter_word, 
 _ROWS = 50
 _SORTED = 1000  # runs that are put into another order than that of their creation
 _TIMES = ("created", "started", "ended", "seconds")
-_COLUMNS = ("id", "pipeline", "state", *_TIMES, "parameters", "environment", "code")
+_COLUMNS = ("id", "state", "pipeline", *_TIMES, "parameters", "environment", "code")
 _FILTERS = ("state", "parameters", "since", "until", "environment", "code")
 _STATE = "^(" + "|".join(RunStatus) + ")?$"
 _DAY = r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$"
