@@ -29,7 +29,7 @@ class CollectedDocument(TypedDict):
     artifacts: int
     bytes: int
     table_files: int
-    kinds: dict[str, tuple[int, int]]
+    kinds: dict[str, list[int]]
     compressed: int
     compressed_bytes: int
     spared: int
