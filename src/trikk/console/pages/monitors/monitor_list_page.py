@@ -98,5 +98,6 @@ def _picture(name: str, metric: str, windows: Sequence[CourseWindow]) -> Svg:
         f"{metric} of {name} over {len(windows)} windows, the last {last}",
         baseline=[one.baseline for one in windows],
         href=f"/monitors/{name}",
+        title=f"{metric}: {last}",
         width=180,
     )
