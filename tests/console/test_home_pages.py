@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.console.html_reader import HtmlPage, read_page, send_form
+from tests.execution.command import until
 from tests.server.served import PIPELINES, RunningServer, ServedProject
 
 from trikk.console.pages.overview.overview_verdict import Concern, Verdict, by_weight, counted, sentence
@@ -180,3 +181,18 @@ def test_a_backfill_is_begun_by_a_form(server: RunningServer) -> None:
         ["2020-03-26"],
         ["2020-03-26", "2020-03-27"],
     )
+
+
+def test_code_that_does_not_load_is_said_and_hides_nothing(place: ServedProject, server: RunningServer) -> None:
+    code = place.root / "pipelines.py"
+    whole = code.read_text()
+    code.write_text(whole.replace("def waits(", "def renamed(") + "\nraise ValueError('<b>broken')\n")
+    try:
+        until(lambda: "code" in server.client.get("/overview.json").json()["trouble"])
+        page = read_page(server.client, "/")
+        assert "The code does not load" in page.text
+        assert "&lt;b&gt;broken" in page.html
+        assert "/pipelines/waits" in page.links
+        assert "broken" in read_page(server.client, "/pipelines/add").text
+    finally:
+        code.write_text(whole)

@@ -29,7 +29,11 @@ def show_pipelines(doors: Doors, _: Call) -> View:
         "Pipelines",
         "pipelines/pipelines.html.j2",
         document,
-        {"lines": [(line, line.bars(now, bars, width=160)) for line in lines], "bars": bars},
+        {
+            "lines": [(line, line.bars(now, bars, width=160)) for line in lines],
+            "bars": bars,
+            "trouble": site.code.trouble,
+        },
         sheets={"pipelines": sheet},
         live="project",
         commands=[("List them:", "trikk pipelines"), ("Run one:", "trikk run NAME -p PARAMETER=VALUE")],

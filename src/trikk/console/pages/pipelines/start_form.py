@@ -61,9 +61,9 @@ def last_runs(site: Site, name: str) -> list[RunRow]:
     return site.project.journal.runs(pipeline=name, limit=_LAST)
 
 
-def refusal(error: TrikkError | None, wrong: Mapping[str, str]) -> dict[str, str | None] | None:
+def refusal(error: TrikkError | None, wrong: Mapping[str, str]) -> str:
     """What is said above the fields: nothing of what is said beside them."""
-    return None if error is None or wrong else error.to_json()
+    return "" if error is None or wrong else str(error)
 
 
 def _form(
