@@ -98,6 +98,9 @@ def called(name: str, tmp_path: Path) -> Recorder:
             given[parameter.name] = BY_METHOD.get((name, parameter.name), WORDS.get(parameter.name, fallback))
     if name == "download":
         given["target"] = tmp_path / "artifact"
+    if name == "ingest":
+        given["path"] = tmp_path / "days.csv"
+        given["path"].write_text("n\n1\n2\n3")
     with contextlib.suppress(Sent):
         next(getattr(client, name)(**given))  # lists and events begin when they are asked for the first one
     assert recorder.method, name
@@ -122,7 +125,10 @@ def test_each_route_has_a_method_that_sends_and_returns_what_it_says(tmp_path: P
         assert sent.at_length == (route.longest > LONGEST), (
             name
         )  # else it would stop waiting before the server does
-        if route.changes:
+        if route.body is Path:
+            assert sent.fields["content-length"] == "7"
+            assert sent.query["by"] == "ada"
+        elif route.changes:
             assert sent.body is not None
             body = msgspec.json.decode(sent.body, type=route.body)  # names that it does not know are refused
             assert getattr(body, "by", "ada") == "ada", name

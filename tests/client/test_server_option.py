@@ -290,6 +290,19 @@ def test_what_commands_change_is_changed_on_the_server(
     assert {"begin_backfill", "acknowledge_incident", "create_token"} <= commanded <= OPERATIONS
 
 
+def test_a_file_is_loaded_by_a_server_as_in_the_folder(here: Command, there: Command, tmp_path: Path) -> None:
+    near, far = tmp_path / "near.csv", tmp_path / "far.csv"
+    for file in (near, far):
+        file.write_text("day,n\n1,2\n2,3\n")
+    first = here("ingest", "near", str(near), "--key", "day")
+    second = there("ingest", "far", str(far), "--key", "day")
+    assert second.out == first.out.replace("near", "far")
+    again = there("ingest", "far", str(far), "--key", "day", "--json").json
+    assert (again["new"], again["equal"]) == (0, 2)
+    assert there("ingest", "far", str(near), str(far)).code == 2
+    assert there("ingest", "far", str(far), "--merge").code == 2
+
+
 def test_what_a_server_can_not_do_is_refused_and_nothing_is_done_here(there: Command, tmp_path: Path) -> None:
     for words, problem in [
         (("init", "new"), "can't be had from a server"),

@@ -107,6 +107,48 @@ def _show_rows(project: Project, name: str, version: int, where: str, most: int,
     echo(f"{of}{counted(count.item(), 'row')} of {name} at version {version}")
 
 
+def _ingest_by_server(
+    client: Client,
+    name: str,
+    files: tuple[str, ...],
+    key: tuple[str, ...],
+    merges: bool,
+    overwrite: bool,
+    types: tuple[str, ...],
+    nulls: tuple[str, ...],
+    separator: str | None,
+    again: bool,
+    as_json: bool,
+) -> None:
+    _check_ingest(key, merges=merges, overwrite=overwrite)
+    if len(files) != 1:
+        raise UsageError("a server takes one file at a time", next="call it for each file")
+    before = None if as_json else next((one.version for one in client.tables() if one.name == name), None)
+    options = {
+        "key": ",".join(key) or None,
+        "mode": "merge" if merges else "overwrite" if overwrite else None,
+        "types": ",".join(types) or None,
+        "null": ",".join(nulls) or None,
+        "separator": "\t" if separator == "\\t" else separator,
+        "again": again or None,
+    }
+    document = client.ingest(name, files[0], **options)
+    if as_json:
+        print_json(document)
+        return
+    from trikk.storage.ingest.files_to_table import IngestReport
+
+    for line in _told(name, IngestReport(**document), is_new=before is None):  # type: ignore[arg-type]
+        echo(line)
+
+
+def _check_ingest(key: tuple[str, ...], *, merges: bool, overwrite: bool) -> None:
+    if merges and overwrite:
+        raise UsageError("--merge and --overwrite can't be combined", next="leave one of them out")
+    if merges and not key:
+        raise UsageError("--merge needs a key", next="name the columns that tell rows apart: --key day,line")
+
+
 @click.command()
 @click.argument("name", metavar="TABLE")
 @click.argument("files", nargs=-1, required=True)
@@ -122,7 +164,8 @@ def _show_rows(project: Project, name: str, version: int, where: str, most: int,
 @click.option("--separator", help="What separates the values of CSV; a comma by default.")
 @click.option("--again", is_flag=True, help="Load files again that were loaded before.")
 @json_option
-@audited("ingest_files", "name", "files")
+@or_by_server(_ingest_by_server)
+@audited("ingest_file", "name", "files")
 def ingest(
     name: str,
     files: tuple[str, ...],
@@ -137,12 +180,9 @@ def ingest(
 ) -> None:
     """Load FILES (CSV, Parquet, JSON lines; globs; s3://) into TABLE, all or nothing, in one commit."""
     from trikk.storage.ingest.files_to_table import ingest as load
-    from trikk.storage.ingest.reader import Reading
+    from trikk.storage.ingest.reader import Reading, types_named
 
-    if merges and overwrite:
-        raise UsageError("--merge and --overwrite can't be combined", next="leave one of them out")
-    if merges and not key:
-        raise UsageError("--merge needs a key", next="name the columns that tell rows apart: --key day,line")
+    _check_ingest(key, merges=merges, overwrite=overwrite)
     project = Project.open()
     _ = project.state_dir
     # Asked before, to tell whether this load has made the table.
@@ -154,7 +194,9 @@ def ingest(
         key=_listed(key),
         mode="merge" if merges else "overwrite" if overwrite else "append",
         again=again,
-        reading=Reading(types=_types(types), nulls=nulls, separator="\t" if separator == "\\t" else separator),
+        reading=Reading(
+            types=types_named(_listed(types)), nulls=nulls, separator="\t" if separator == "\\t" else separator
+        ),
         origin={"by": user_name(), "step": "ingest"},
     )
     if as_json:
@@ -196,19 +238,6 @@ def _told(name: str, report: IngestReport, *, is_new: bool) -> Iterator[str]:
 
 def _listed(given: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(part for text in given for part in text.split(",") if part)
-
-
-def _types(given: tuple[str, ...]) -> dict[str, str]:
-    """COLUMN=TYPE, as often as wanted, as a dict."""
-    types = {}
-    for pair in _listed(given):
-        column, equals, dtype = pair.rpartition("=")
-        if not equals or not column:
-            raise UsageError(
-                f"--types {pair!r} is not a COLUMN=TYPE", next="write it as in --types id=Int64,note=String"
-            )
-        types[column] = dtype
-    return types
 
 
 def _gc_by_server(client: Client, dry_run: bool, as_json: bool, **options: Any) -> None:

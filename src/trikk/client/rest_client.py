@@ -32,7 +32,7 @@ from trikk.server.http.documents import run_documents as of_runs
 from trikk.server.http.documents import watch_documents as of_watch
 from trikk.server.http.documents.health_documents import HealthDocument
 from trikk.server.http.documents.notice_documents import ChannelsDocument, DeliveriesDocument, ReportsDocument
-from trikk.server.http.documents.upkeep_documents import CollectedDocument, FindingsDocument
+from trikk.server.http.documents.upkeep_documents import CollectedDocument, FindingsDocument, IngestedDocument
 from trikk.storage.tables.admin import TableInfo, VersionWrite
 from trikk.timeline.happenings import Happening
 from trikk.tracking.lineage import Lineage, Reader
@@ -369,6 +369,26 @@ class Client:
     def readers(self, table: str) -> Iterator[Reader]:
         """Runs that were locked to a table, the newest first."""
         return self._pages(Reader, f"/tables/{_name(table)}/readers", "readers")
+
+    def ingest(self, table: str, path: str | os.PathLike[str], **options: Any) -> IngestedDocument:
+        """Load a file into the server's table; it is sent in parts, and the same file again changes nothing.
+
+        Args:
+            table: made if there is none.
+            path: of the file; its end says what it is: .csv, .parquet, .jsonl, packed as .gz or .zst or not.
+            options: `key` ("day,line"), `mode` ("append", "merge", "overwrite"), `types` ("x=Int64"), `null`,
+                `separator`, `again`, as of `trikk ingest`.
+
+        Raises:
+            OSError: if the file can't be read.
+        """
+        file = Path(path)
+        query: _Query = {"file": file.name, "by": self.by or None, **options}
+        with file.open("rb") as body:
+            fields = {"content-type": "application/octet-stream", "content-length": str(file.stat().st_size)}
+            path_ = f"{_API}/tables/{_name(table)}/ingest"
+            reply = self._transport.ask("POST", path_, _given(query), body, fields, repeats=False, at_length=True)
+        return _document(IngestedDocument, reply)
 
     def models(self, environment: str | None = None) -> Iterator[of_project.ModelDocument]:
         """Registered models by name, with the aliases of an environment, the server's if not given."""

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 from trikk.client.refusals import error_of
@@ -77,7 +78,7 @@ class Transport:
         method: str,
         path: str,
         query: Mapping[str, str] | None = None,
-        body: bytes | None = None,
+        body: bytes | BinaryIO | None = None,
         fields: Mapping[str, str] | None = None,
         *,
         repeats: bool,
@@ -89,7 +90,7 @@ class Transport:
             method: GET or POST.
             path: quoted.
             query: what follows the question mark.
-            body: JSON.
+            body: JSON; or a file, with its type and length among the fields.
             fields: header fields beside the usual ones.
             repeats: whether it may be sent again when there is no answer, or one that says to wait.
             at_length: whether the answer may take minutes to begin.
@@ -99,7 +100,7 @@ class Transport:
             TrikkError: that the server's problem document tells of.
         """
         target = self._target(path, query)
-        headers = {**self._headers, **(fields or {}), **({"content-type": JSON_TYPE} if body is not None else {})}
+        headers = {**self._headers, **({"content-type": JSON_TYPE} if body is not None else {}), **(fields or {})}
         for number in range(self._tries if repeats else 1):
             pause = min(_FIRST_PAUSE * 2**number, _LONGEST_PAUSE)
             is_last = not repeats or number == self._tries - 1
@@ -168,7 +169,7 @@ class Transport:
         self,
         method: str,
         target: str,
-        body: bytes | None,
+        body: bytes | BinaryIO | None,
         headers: Mapping[str, str],
         *,
         keeps: bool,

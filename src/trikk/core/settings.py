@@ -18,6 +18,7 @@
 
     [server]                           # what `trikk serve` starts at once on one machine
     slots = 16                         # runs; eight a core, 16 at least, if not given
+    upload = "1GB"                     # the largest file that it takes
     memory = "24GB"                    # of the runs together; what the machine has if not given
     look = "1m"                        # how often it looks at the project, as `trikk watch` does
     heartbeat = "https://hc-ping.com/${PING}"  # is called every minute while all is well
@@ -130,7 +131,8 @@ _SECTIONS = (
 _STORAGE = {"artifacts", "tables", "journal", "keep"}
 _TRACKING = {"mlflow"}
 _LEAST_LOOK = 1.0  # seconds
-_SERVER = {"slots", "memory", "look", "heartbeat"}
+_SERVER = {"slots", "memory", "look", "heartbeat", "upload"}
+_UPLOAD = 1_000_000_000  # bytes
 _TELEMETRY = {"endpoint", "service", "cloudwatch", "cloudwatch_logs", "dogstatsd"}
 _SECRETS = {"folder", "file", "aws"}
 _PRICES = ("core_hour", "gb_hour", "gpu_hour")
@@ -441,11 +443,18 @@ def _server(file: Path, server: Mapping[str, Any]) -> dict[str, Any]:
     with _of(file):
         if "memory" in server:
             read["memory"] = bytes_of(server["memory"], what="server.memory")
+        if "upload" in server:
+            read["upload"] = bytes_of(server["upload"], what="server.upload")
         if "look" in server:
             read["look"] = max(_LEAST_LOOK, seconds(server["look"], what="server.look"))
         if "heartbeat" in server:
             read["heartbeat"] = web_address(server["heartbeat"], "server.heartbeat")
     return read
+
+
+def upload_limit(settings: Settings) -> int:
+    """Bytes of the largest file that a server takes: `[server] upload`, 1 GB if it is not given."""
+    return int(settings.server.get("upload", _UPLOAD))
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from trikk.access.doorkeeping import Doorkeeping
 from trikk.access.guard import Guard
 from trikk.access.sign_in_settings import sign_in_settings
 from trikk.core.errors import MissingExtra
+from trikk.core.settings import upload_limit
 from trikk.server.own_parts import parts_of, tell_of
 from trikk.server.parts import Parts
 from trikk.server.site import Site
@@ -119,7 +120,9 @@ class _Server:
         for part in parts:
             if isinstance(part, StreamsPart):
                 self._doors.metrics.collect_from(StreamMetrics(part.statuses, site.clock))
-        self._connections = Connections(room_for(options.connections), _MAX_BODY, explain, "trikk.server")
+        # Whoever sends a file on a slow line gets time for it.
+        largest = max(_MAX_BODY, upload_limit(site.project.settings))
+        self._connections = Connections(room_for(options.connections), largest, explain, "trikk.server")
 
     def _add_gauges(self) -> None:
         site, add = self._site, self._doors.metrics.gauge

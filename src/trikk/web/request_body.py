@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from trikk.web.refused import Refused
@@ -11,6 +14,7 @@ from trikk.web.refused import Refused
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+_WRITTEN_AT_ONCE = 1 << 20  # bytes
 _DRAINED = 50  # times the limit on bodies: read and dropped, so that the client gets to read the answer
 _HELD = 50  # times the limit on bodies: what all requests together may hold, 300 MB for one of 6 MB
 
@@ -54,6 +58,46 @@ class RequestBodies:
         finally:
             # Whatever came of it: a count that is not taken back would refuse everybody in the end.
             self._held -= sum(map(len, parts))
+
+    @contextlib.asynccontextmanager
+    async def read_to_file(
+        self, headers: dict[bytes, bytes], receive: Receive, path: Path, limit: int
+    ) -> AsyncIterator[Path]:
+        """The body of one request in a file, which is gone at the block's end; a megabyte of it is in memory.
+
+        Args:
+            headers: of the request.
+            receive: gives its body.
+            path: of the file, in a folder that is made for it.
+            limit: bytes that it may have.
+
+        Raises:
+            Refused: 413 if it is larger than allowed.
+            Disconnected: if the client has gone.
+            OSError: if it can't be written.
+        """
+        announced = headers.get(b"content-length", b"")
+        if announced.isdigit() and int(announced[:20]) > limit:
+            raise too_large(limit)
+        await asyncio.to_thread(path.parent.mkdir, parents=True)
+        try:
+            with path.open("xb") as file:
+                size, parts, held, is_more = 0, list[bytes](), 0, True
+                while is_more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise Disconnected
+                    part, is_more = message.get("body", b""), bool(message.get("more_body"))
+                    size, held = size + len(part), held + len(part)
+                    parts.append(part)
+                    if size > limit:
+                        raise too_large(limit)
+                    if held > _WRITTEN_AT_ONCE or not is_more:
+                        await asyncio.to_thread(file.write, b"".join(parts))
+                        parts, held = [], 0
+            yield path
+        finally:
+            await asyncio.to_thread(shutil.rmtree, path.parent, ignore_errors=True)
 
     async def _take(self, headers: dict[bytes, bytes], receive: Receive, parts: list[bytes]) -> None:
         limit = self._limit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.execution.command import Folder, until
 from tests.fuzz_server import fuzz, make_project
 from tests.server.served import RunningServer, ServedProject
 
+from trikk.client.rest_client import Client
 from trikk.core.digests import digest_bytes
 
 SECONDS = 30
@@ -47,6 +49,34 @@ def test_a_runs_details_are_those_of_the_commands(server: RunningServer, folder:
     compared = server.get("/comparison", runs=f"{run},{other}")
     assert compared == folder.good("compare", run, other)
     assert ["broken", "add"] in [row["values"] for row in compared["rows"]]
+
+
+def test_a_file_is_sent_and_loaded_once(server: RunningServer, place: ServedProject, tmp_path: Path) -> None:
+    days = tmp_path / "days.csv"
+    with days.open("w") as file:
+        file.write("day,note\n")
+        file.writelines(f"{n},{'x' * 1000}\n" for n in range(30_000))
+    with Client(server.url, by="ada") as client:
+        loaded = client.ingest("days", days, key="day", types="day=Int32")
+        assert (loaded["rows"], loaded["files"], loaded["columns"]["day"]) == (30_000, ["days.csv"], "Int32")
+        assert client.ingest("days", days, key="day")["new"] == 0
+        assert client.table("days").history[0].run is None
+    assert not list((place.root / ".trikk" / "uploads").iterdir())
+    path = "/api/v1/tables/days/ingest"
+    for query, status in [
+        ({"file": "../x.csv"}, 422),
+        ({"file": "x.exe"}, 422),
+        ({}, 422),
+        ({"file": "*.csv"}, 422),
+    ]:
+        assert server.client.post(path, params=query, content=b"a\n1\n").status_code == status, query
+    connection = http.client.HTTPConnection(server.url.removeprefix("http://"))
+    connection.putrequest("POST", f"{path}?file=x.csv")
+    connection.putheader("content-length", str(10**12))  # it is refused before anything of it is sent
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+    connection.close()
+    assert not list((place.root / ".trikk" / "uploads").iterdir())
 
 
 def test_a_log_is_read_on_from_where_it_was(server: RunningServer, place: ServedProject) -> None:

@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -85,7 +86,7 @@ class _Schemas:
 
 def _types(route: Route) -> Iterator[Any]:
     yield route.answer
-    yield from () if route.body is bytes else (route.body,)
+    yield from () if route.body in (bytes, Path) else (route.body,)
     yield from (kind for _, kind in _path_names(route))
     yield from (given.type for _, given in _parameters(route))
 
@@ -142,7 +143,7 @@ def _without_null(schema: dict[str, Any], given: msgspec.structs.FieldInfo) -> d
 
 
 def _body(route: Route, schemas: _Schemas) -> dict[str, Any]:
-    if route.body is bytes:
+    if route.body in (bytes, Path):
         return {"required": True, "content": {"*/*": {}}}
     required = any(given.required for given in msgspec.structs.fields(route.body))
     return {"required": required, "content": {JSON_TYPE: {"schema": schemas.of(route.body)}}}
@@ -203,7 +204,7 @@ def _refusals(route: Route) -> set[int]:
         statuses.add(404)
     if route.changes:
         statuses |= {409}
-    if route.changes and route.body is not bytes:
+    if route.changes and route.body not in (bytes, Path):
         statuses |= {415, 422}
     if msgspec.structs.fields(route.query):
         statuses.add(422)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from trikk.access.identity import Role
@@ -22,6 +23,7 @@ from trikk.server.http.handlers import watch_handlers as watch
 from trikk.server.http.handlers.project import notice_handlers as notices
 from trikk.server.http.handlers.project import study_handlers as studies
 from trikk.server.http.handlers.project import upkeep_handlers as upkeep
+from trikk.server.http.handlers.project import upload_handlers as uploads
 from trikk.server.http.openapi import description
 from trikk.server.http.paging import PageQuery
 from trikk.server.http.probes import PROBES
@@ -119,6 +121,14 @@ ROUTES = (
     Route("GET", f"{API}/tables/{{table}}/rows", data.show_rows, query=data.RowsQuery),
     Route("GET", f"{API}/tables/{{table}}/versions", data.list_versions, query=PageQuery),
     Route("GET", f"{API}/tables/{{table}}/readers", data.list_readers, query=PageQuery),
+    Route(
+        "POST",
+        f"{API}/tables/{{table}}/ingest",
+        uploads.ingest_file,
+        body=Path,
+        query=uploads.IngestQuery,
+        longest=AT_LENGTH,
+    ),
     Route("GET", f"{API}/models", data.list_models, query=data.ModelsQuery),
     Route("GET", _MODEL, data.show_model, query=data.WhoseAliases),
     Route("GET", f"{_MODEL}/versions/{{version}}", models.show_version, query=data.WhoseAliases),

@@ -87,7 +87,7 @@ class Call:
 
 def who(call: Call) -> str:
     """Who does it, as it is written down: the caller, and whom they name; that alone if they have no name."""
-    by = getattr(call.body, "by", "")
+    by = getattr(call.body, "by", "") or getattr(call.query, "by", "")  # beside a file there is no body to say it
     if call.identity is None or call.identity.kind is IdentityKind.LOCAL:
         return by or call.caller
     return f"{call.caller} for {by}" if by and by != call.caller else call.caller

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, MutableMapping
+from contextlib import AbstractAsyncContextManager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote
 
@@ -16,6 +19,7 @@ from starlette.routing import Route as PathRoute
 from starlette.routing import Router
 
 from trikk.access.audit import recorded
+from trikk.core.settings import upload_limit
 from trikk.core.text import shorten
 from trikk.server.http.conditions import has_it, tag_of
 from trikk.server.http.doors import Doors
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
     from trikk.web.proxies import Proxies
 
 _MOST_QUERIES = 50
+_NAME_OF_UPLOAD = "upload"
 _WRITTEN_DOWN = (
     *("pipeline", "step", "name", "role", "environment", "code", "tick", "until", "why", "by"),
     *("version", "alias", "required", "at", "report", "keep_last", "older_than", "topic", "address", "agreed"),
@@ -125,7 +130,7 @@ class WebApp:
             identity = await self._identified(route, scope)
             if not route.is_open:
                 identity = self._guard.admit(identity, route.needs, address_of(scope))
-            async with self._bodies.read(dict(scope["headers"]), receive) as data:
+            async with self._received(route, scope, receive) as data:
                 call = _call(route, scope, data, identity)
                 work = partial(_handled, doors, route, call)
                 answer = await doors.workers.run(work, changes=route.changes, longest=route.longest)
@@ -150,6 +155,18 @@ class WebApp:
             await response(scope, receive, send)
         else:
             await self._stream(response, identity, scope, receive, send)
+
+    def _received(
+        self, route: Route, scope: Scope, receive: Receive
+    ) -> AbstractAsyncContextManager[bytes] | AbstractAsyncContextManager[Path]:
+        """The body of a request; a file where the route takes one."""
+        headers = dict(scope["headers"])
+        if route.body is not Path:
+            return self._bodies.read(headers, receive)
+        project = self._doors.site.project
+        # A folder of its own, as the file keeps the name that its sender has for it.
+        path = project.state_dir / "uploads" / os.urandom(16).hex() / _NAME_OF_UPLOAD
+        return self._bodies.read_to_file(headers, receive, path, upload_limit(project.settings))
 
     def _problem(self, route: Route, error: BaseException, scope: Scope, identity: Identity | None) -> Response:
         if route.is_page and self._pages is not None:
@@ -271,7 +288,7 @@ async def _nothing() -> AsyncIterator[bytes]:
         yield part
 
 
-def _call(route: Route, scope: Scope, data: bytes, identity: Identity | None) -> Call:
+def _call(route: Route, scope: Scope, data: bytes | Path, identity: Identity | None) -> Call:
     """What a request says, as its route takes it.
 
     Raises:
@@ -287,7 +304,10 @@ def _call(route: Route, scope: Scope, data: bytes, identity: Identity | None) ->
     if scope["method"] == "HEAD":
         headers.pop("range", None)  # RFC 9110, 14.2: a part is asked for by GET alone
     query, fields = _query(route, scope["query_string"]), _fields(route, headers)
-    body, form = _form(route, headers, data) if route.is_page else (_body(route, headers, data), {})
+    if route.is_page and isinstance(data, bytes):
+        body, form = _form(route, headers, data)
+    else:
+        body, form = _body(route, headers, data), {}
     return Call(
         scope["path_params"],
         query,
@@ -338,8 +358,8 @@ def _query(route: Route, text: bytes) -> Any:
     return query
 
 
-def _body(route: Route, headers: dict[str, str], data: bytes) -> Any:
-    if route.body is bytes:
+def _body(route: Route, headers: dict[str, str], data: bytes | Path) -> Any:
+    if route.body is bytes or isinstance(data, Path):
         return data
     if headers.get("content-encoding", "identity") != "identity":
         raise Refused(415, "the body is encoded", next="send it plain")

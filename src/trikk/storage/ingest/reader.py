@@ -11,7 +11,7 @@ import json
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -533,3 +533,16 @@ class _Pieces:
             where=f"{part.label}:{part.lines[row]}",
             next=f"{hint}; nothing was written",
         )
+
+
+def types_named(pairs: Iterable[str]) -> dict[str, str]:
+    """Types by column, from texts such as "id=Int64"; UsageError if one is none."""
+    types = {}
+    for pair in pairs:
+        column, equals, dtype = pair.rpartition("=")
+        if not equals or not column:
+            raise UsageError(
+                f"--types {pair!r} is not a COLUMN=TYPE", next="write it as in --types id=Int64,note=String"
+            )
+        types[column] = dtype
+    return types

@@ -35,3 +35,20 @@ class CollectedDocument(TypedDict):
     spared: int
     spared_bytes: int
     reasons: list[str]
+
+
+class IngestedDocument(TypedDict):
+    """What loading a file came to, as `trikk ingest --json` says it."""
+
+    files: list[str]
+    rows: int
+    dropped: int
+    version: int | None
+    repeated: bool
+    new: int
+    changed: int
+    equal: int
+    different: int
+    examples: list[str]
+    columns: dict[str, str]
+    doubts: list[str]
