@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import polars as pl
 import pytest
@@ -245,14 +246,18 @@ def test_rubbish_makes_no_page_fail(place: ServedProject, server: RunningServer)
     clocks = datetime(2020, 10, 24, 22, tzinfo=UTC)  # an hour comes twice that night
     windows = list(windows_between("hour", clocks, clocks + timedelta(hours=5), spec_zone(spec)))
     for number, window in enumerate(windows):
-        slices = [Figures("place", f"<b>{i}</b>", 1, 0, 0, {"mae": None}) for i in range(300)]
-        whole = Figures("", "", 300, 0, 0, {"mae": None, "bias": None})
+        slices = [
+            Figures("place", f"<b>{i}</b>", 1, 0, 0, {"mae": math.nan if number else None}) for i in range(300)
+        ]
+        whole = Figures("", "", 300, 0, 0, {"mae": math.nan if number else None, "bias": math.inf})
         record = WindowRecord("odd", "hour", window.label, window.start, window.end, WindowState.PENDING,
                               (whole, *slices), 1.0)  # fmt: skip
         records.put(record, identity=str(number))
     records.advance(Cursor(at=1.0, until={"hour": windows[-1].end.isoformat()}), at=1.0, identity="c")
     page = plain(server, "/monitors/odd")
     assert page.text.count("2020-10-25T02:00") == 2
+    second = quote("2020-10-25T02:00+01:00")
+    assert "2020-10-25T02:00+02:00" in plain(server, f"/monitors/odd?before={second}").text
     assert "pending" in page.text
     page = plain(server, "/monitors/odd?tab=slices")
     assert len(page.html) < 200_000

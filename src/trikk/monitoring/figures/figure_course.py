@@ -23,6 +23,7 @@ from trikk.monitoring.cases.windows import WindowKind, WindowState, window_at
 from trikk.monitoring.figures.metric_names import renewed_figures
 from trikk.monitoring.figures.records import Records
 from trikk.monitoring.monitor_definition import MonitorSpec
+from trikk.runs.journals.journal import load
 from trikk.runs.journals.ledger import Ledger
 
 SURE = 1.96  # standard errors to either side: 95 % of a normal distribution
@@ -158,15 +159,23 @@ def _course(
 ) -> Sequence[CourseWindow]:
     newest: dict[str, CourseWindow] = {}
     for _, _, text in _texts(ledger, monitor, timezone, kind, since, until):
-        try:
-            window = _WINDOW.decode(text)
-        except msgspec.MsgspecError as error:
-            raise JournalError(f"a window of monitor {monitor} is damaged: {error}") from error
+        window = _decoded(text, monitor)
         if wanted.known_at is not None and window.at > wanted.known_at:
             continue
         if since <= window.start < until:
             newest[window.label] = _course_window(window, wanted)
     return tuple(sorted(newest.values(), key=lambda window: window.start))
+
+
+def _decoded(text: str, monitor: str) -> _Window:
+    try:
+        return _WINDOW.decode(text)
+    except msgspec.MsgspecError:
+        pass
+    try:  # not JSON as others read it: a figure that is not finite, which is none here
+        return _WINDOW.decode(msgspec.json.encode(load(text)))
+    except msgspec.MsgspecError as error:
+        raise JournalError(f"a window of monitor {monitor} is damaged: {error}") from error
 
 
 def _texts(

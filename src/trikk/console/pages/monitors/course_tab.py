@@ -35,8 +35,9 @@ def course_tab(choice: Choice) -> TabView:
     incidents = _incidents(choice, windows)
     moves = _champions(choice, windows)
     limits = limits_of(choice, windows)
-    before = choice.query.before
-    older = [one for one in windows if before is None or one.label < before]
+    # By place: where clocks are put back, labels are not in the order of time.
+    place = next((i for i, one in enumerate(windows) if one.label == choice.query.before), len(windows))
+    older = windows[:place]
     shown = older[-_ROWS:][::-1]
     recent = recent_windows(choice.doors.site.project, choice.spec, choice.kind, 1)
     document: dict[str, Any] = {

@@ -24,6 +24,7 @@ TABS: dict[str, tuple[str, Callable[[Choice], TabView]]] = {
     "drift": ("Drift", drift_tab),
     "alarms": ("Alarms", alarms_tab),
 }
+_FOLLOWED = 1000  # windows up to which a page follows what changes: years are not drawn anew for each run
 _RANGES = ((14, "14"), (60, "60"), (180, "180"), (1000, "1,000"), (30_000, "all"))
 
 
@@ -68,7 +69,7 @@ def show_one_monitor(doors: Doors, call: Call) -> View:
         context,
         sheets=tab.sheets,
         trail=[("Monitors", "/monitors")],
-        live="project",
+        live="project" if choice.query.last <= _FOLLOWED else "",
         commands=tab.commands,
     )
 

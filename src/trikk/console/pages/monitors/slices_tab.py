@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from trikk.charts import Cell, HeatMap, Svg, heat_map
@@ -93,7 +94,8 @@ def _badness(value: float, better: str) -> float:
 
 
 def _value(figures: Figures | None, metric: str) -> float | None:
-    return None if figures is None else figures.metrics.get(metric)
+    value = None if figures is None else figures.metrics.get(metric)
+    return value if value is not None and isfinite(value) else None
 
 
 def _picture(choice: Choice, by: str, windows: list[WindowRecord], rows: list[_Row], count: int) -> Svg:
