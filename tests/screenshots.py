@@ -21,7 +21,7 @@ from tests.servers.chromium import playwright_library
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images" / "console"
-WIDTH, HEIGHT, TALLEST = 1280, 860, 1700
+WIDTH, HEIGHT, TALLEST = 1280, 860, 1000
 
 
 def main() -> int:

@@ -59,7 +59,7 @@ def _walk(block: str, folder: Path) -> dict[str, str]:
         command = line.removeprefix("$ ").partition("  #")[0].strip()
         if command.startswith("make setup"):
             continue
-        if command == "trikk serve":
+        if command.startswith("trikk serve"):
             printed[command] = _served(folder)
             continue
         answer = _shell(command, folder)
