@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from trikk.core.settings import Settings, find_project, load_settings
 
 if TYPE_CHECKING:
     from trikk.pipeline.graph import Graph
-    from trikk.runs.journals.journal import Journal
+    from trikk.runs.journals.journal import Event, Journal
     from trikk.runs.run_state import RunState
     from trikk.storage.artifacts import Artifacts
     from trikk.storage.stores.store_port import Store
@@ -128,16 +129,20 @@ class Project:
 
     def run(self, run: str) -> RunState:
         """The state of a run, by its full id, with all steps of its graph."""
-        from trikk.runs.run_state import RunState
+        return self.state_after(run, self.journal.events(run))
 
-        state = RunState.fold(run, self.journal.events(run))
+    def state_after(self, run: str, events: Iterable[Event]) -> RunState:
+        """The state of a run after these events, its first ones, with all steps of its graph in their order."""
+        from trikk.runs.run_state import RunState, StepState
+
+        state = RunState.fold(run, events)
         try:
             names = list(self.graph(state).nodes)
         except (StorageError, RunError):
             return state
-        known = state.steps
-        state.steps = {name: known[name] for name in names if name in known}
-        return RunState.fold(run, self.journal.events(run), names)
+        begun = state.steps
+        state.steps = {name: begun[name] if name in begun else StepState() for name in names} | begun
+        return state
 
     def graph(self, state: RunState) -> Graph:
         """The graph that a run was made from.

@@ -182,14 +182,19 @@ def label(task: Task) -> str:
     return task[0] if task[1] is None else f"{task[0]}[{task[1]}]"
 
 
-def read_record(journal: Journal, run: str) -> RunRecord:
+def read_record(journal: Journal, run: str, events: Iterable[Event] | None = None) -> RunRecord:
     """A run's record, with what its reused steps logged in the runs that did them.
+
+    Args:
+        journal: the project's.
+        run: the run's id.
+        events: all that the run has, if they have been read already.
 
     Raises:
         UnknownName: if there is no such run.
         JournalError: if the journal can't be read.
     """
-    record = RunRecord.fold(run, journal.events(run))
+    record = RunRecord.fold(run, journal.events(run) if events is None else events)
     known = {run: record}
     for task, source in record.reused.items():
         done_by = _origin(journal, task, source, known)

@@ -75,9 +75,10 @@ def _named(project: Project, query: ArtifactQuery, digest: str) -> Artifact | No
     """The artifact as its run has written it down; None if it is not said, or is another one."""
     if query.run is None or query.name is None:
         return None
-    state = project.run(query.run)
+    events = project.journal.events(query.run)
+    state = project.state_after(query.run, events)
     try:
-        artifact = find(outputs(state, read_record(project.journal, state.id)), query.name).artifact
+        artifact = find(outputs(state, read_record(project.journal, state.id, events)), query.name).artifact
     except UnknownName:
         return None
     for place in query.inside.split(".") if query.inside else ():

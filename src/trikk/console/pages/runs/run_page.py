@@ -21,8 +21,9 @@ from trikk.execution.upkeep.next_command import way_on
 from trikk.execution.workers.traces import headline
 from trikk.runs.states import OVER, RunStatus
 from trikk.server.http.doors import Doors
-from trikk.server.http.handlers.run_handlers import show_run as run_answer
+from trikk.server.http.handlers.run_handlers import document_with_waits
 from trikk.server.http.routes import NAME, Call, Given
+from trikk.tracking.fold import read_record
 from trikk.tracking.lineage import lineage
 from trikk.tracking.run_artifacts import outputs
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from trikk.charts import Svg
     from trikk.execution.project import Project
     from trikk.pipeline.graph import Graph
+    from trikk.runs.journals.journal import Event
     from trikk.runs.run_state import RunState
 
 _OUTPUTS, _METRICS = 200, 100  # that are shown at most; the tables to take along have all
@@ -61,6 +63,7 @@ class _Shown:
     doors: Doors
     document: dict[str, Any]
     state: RunState
+    events: list[Event]
     graph: Graph | None
 
 
@@ -68,13 +71,14 @@ def show_run(doors: Doors, call: Call) -> View:
     """Show one run."""
     query: RunPageQuery = call.query
     project, run = doors.site.project, call.path["run"]
-    document = without_items(dict(run_answer(doors, call).document))
-    state = project.run(run)
+    events = project.journal.events(run)
+    state = project.state_after(run, events)
+    document = without_items(document_with_waits(doors, state, events))
     try:
         graph = project.graph(state)
     except TrikkError:  # it waits in a queue, or clean-up has removed the graph
         graph = None
-    shown = _Shown(project, doors, document, state, graph)
+    shown = _Shown(project, doors, document, state, events, graph)
     part, trouble = _read(lambda: _PARTS[query.tab](shown, query))
     is_over = state.state in OVER
     failed = [
@@ -127,8 +131,7 @@ def _read(read: Callable[[], Any]) -> tuple[Any, TrikkError | None]:
 
 
 def _steps(shown: _Shown, _: RunPageQuery) -> dict[str, Any]:
-    events = shown.project.journal.events(shown.state.id)
-    attempts = attempt_times(events, shown.graph)
+    attempts = attempt_times(shown.events, shown.graph)
     return {"attempts": [attempt.to_json() for attempt in attempts]}
 
 
@@ -138,9 +141,7 @@ def _course(shown: _Shown, part: dict[str, Any]) -> Svg | None:
 
 
 def _outputs(shown: _Shown, _: RunPageQuery) -> dict[str, Any]:
-    from trikk.tracking.fold import read_record
-
-    listed = outputs(shown.state, read_record(shown.project.journal, shown.state.id))
+    listed = outputs(shown.state, read_record(shown.project.journal, shown.state.id, shown.events))
     return {"count": len(listed), "artifacts": [output.to_json() for output in listed[:_OUTPUTS]]}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
+from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +26,7 @@ from trikk.tracking.run_document import task_named
 if TYPE_CHECKING:
     from trikk.execution.project import Project
     from trikk.pipeline.graph import Node
+    from trikk.runs.journals.journal import Event
     from trikk.runs.run_state import RunState, StepState, TaskState
 
 _ITEMS = 100  # on a page
@@ -47,7 +49,8 @@ def show_step(doors: Doors, call: Call) -> View:
     """Show a step of a run, or an item of one."""
     query: StepPageQuery = call.query
     project, run, name = doors.site.project, call.path["run"], call.path["step"]
-    state = project.run(run)
+    events = project.journal.events(run)
+    state = project.state_after(run, events)
     task = task_named(state, name)
     step = name.partition("[")[0]
     whole = state.steps[step]
@@ -69,7 +72,7 @@ def show_step(doors: Doors, call: Call) -> View:
     if is_mapped:
         document["items"] = _items(whole, query)
     else:
-        document["logged"] = _logged(project, run, name)
+        document["logged"] = _logged(project, run, events, name)
     shown = {
         "headline": headline,
         "is_mapped": is_mapped,
@@ -132,9 +135,9 @@ def _items_sheet(step: StepState) -> Sheet:
     return Sheet(("item", *columns), rows)
 
 
-def _logged(project: Project, run: str, name: str) -> dict[str, Any]:
+def _logged(project: Project, run: str, events: Sequence[Event], name: str) -> dict[str, Any]:
     """What a step, or an item of one, has logged: metrics, and artifacts, of which the first figures are shown."""
-    logged: Any = read_record(project.journal, run).to_json()
+    logged: Any = read_record(project.journal, run, events).to_json()
     mine = {kind: [entry for entry in logged[kind] if entry["step"] == name] for kind in ("metrics", "artifacts")}
     mine["artifacts"] = mine["artifacts"][:_LOGGED]
     figures = 0
