@@ -184,6 +184,8 @@ def test_a_range_a_kind_a_metric_and_a_slice_are_chosen_by_the_address(server: R
     days = client.get("/monitors/people.json?since=2020-03-02&until=2020-03-03&metric=rmse").json()
     assert [one["label"] for one in days["windows"]] == ["2020-03-02", "2020-03-03"]
     assert days["metric"] == "rmse"
+    days = client.get("/monitors/people.json?until=2020-03-03&last=2").json()
+    assert [one["label"] for one in days["windows"]] == ["2020-03-02", "2020-03-03"]
     weeks = client.get("/monitors/people.json?kind=week&last=3&slice=place%3Da").json()
     assert [one["predicted"] for one in weeks["windows"]] == [4, 28, 4]
     plain(server, "/monitors/people?slice=place%3D%3Cb%3Eb%3C%2Fb%3E&before=2020-03-05")
@@ -193,6 +195,9 @@ def test_a_range_a_kind_a_metric_and_a_slice_are_chosen_by_the_address(server: R
         ("slice=other%3Da", 404),
         ("since=2020-03-03&until=2020-03-02", 422),
         ("last=0", 422),
+        ("since=0001-01-01", 422),
+        ("until=9999-12-31", 422),
+        ("known_at=soon", 422),
     ):
         assert read_page(client, f"/monitors/people?{wrong}", status).text
 

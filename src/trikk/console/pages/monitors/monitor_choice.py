@@ -23,6 +23,7 @@ from trikk.server.http.routes import Call, Given
 from trikk.web.refused import Refused
 
 Tab = Literal["course", "slices", "drift", "classes", "alarms"]
+_FIRST, _LAST = 1900, 2200  # years
 MOST = 30_000  # windows: three years of hours
 _Slice = Annotated[str, Meta(pattern="^[^=]+=", max_length=500)]
 _Text = Annotated[str, Meta(max_length=300)]
@@ -90,8 +91,9 @@ class Choice:
         if span is None or (self.query.since is None and self.query.until is None):
             return span
         zone = zone_of(self.spec.timezone)
-        start, end = (day_start(day, zone) if day else None for day in (self.query.since, _next(self.query.until)))
-        return start or datetime(1, 1, 3, tzinfo=zone), end or span[1]
+        first, after = self.query.since, self.query.until and self.query.until + timedelta(days=1)
+        end = day_start(after, zone) if after else span[1]
+        return day_start(first, zone) if first else end - (span[1] - span[0]), end
 
     def course(self) -> Sequence[CourseWindow]:
         """The windows that are shown, with the figure that is."""
@@ -115,7 +117,8 @@ def choice_of(doors: Doors, call: Call) -> Choice:
 
     Raises:
         UnknownName: if there is no such monitor, or it has no such windows, metric or slice.
-        Refused: 422 if the first day is after the last.
+        UsageError: if the time of knowing is none.
+        Refused: 422 if the first day is after the last, or one of them is in another age.
     """
     query: MonitorPageQuery = call.query
     records = Records(doors.site.project.journal, call.path["monitor"])
@@ -127,6 +130,11 @@ def choice_of(doors: Doors, call: Call) -> Choice:
         raise UnknownName("metric", metric, metrics_of(spec))
     if query.since and query.until and query.since > query.until:
         raise Refused(422, f"{query.since} is after {query.until}", next="give the earlier day first")
+    for day in filter(None, (query.since, query.until)):
+        if not _FIRST <= day.year <= _LAST:
+            raise Refused(422, f"{day} is too far away", next=f"give a day from {_FIRST} to {_LAST}")
+    if query.known_at is not None:
+        moment_named(query.known_at, zone_of(spec.timezone))
     return Choice(doors, call, spec, records, kind, metric, part)
 
 
@@ -134,7 +142,3 @@ def metrics_of(spec: MonitorSpec) -> tuple[str, ...]:
     """The figures that a monitor's windows have."""
     beside = [*(["coverage"] if spec.interval else []), *(["ece"] if spec.calibrated else [])]
     return tuple(dict.fromkeys([*spec.metrics, *beside]))
-
-
-def _next(day: date | None) -> date | None:
-    return None if day is None or day == date.max else day + timedelta(days=1)
