@@ -64,9 +64,9 @@ def asks(n: int):
 _ACCEPTED = ["2xx", "3xx", "401", "403", "404", "409", "422", "429"]
 
 
-def make_project(root: Path) -> ServedProject:
+def make_project(root: Path, more: str = "") -> ServedProject:
     """A project whose monitor has windows and an open incident, with a model, before it is served."""
-    place = ServedProject(root, Path(watched.__file__).read_text() + PIPELINES + MORE)
+    place = ServedProject(root, Path(watched.__file__).read_text() + PIPELINES + MORE + more)
     folder = Folder(root)
     for day, error, days in [("2020-03-01", 11, 1), ("2020-03-02", 15, 2)]:
         folder.good("run", "fill", "-p", f"day={day}", "-p", f"error={error}", "-p", f"days={days}")

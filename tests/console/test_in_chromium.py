@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from starlette.routing import compile_path
+from tests.console.in_chromium import new_context, route_of
 from tests.execution.command import Folder
 from tests.fuzz_server import known_names, make_project
 from tests.server.served import RunningServer, ServedProject
@@ -48,21 +48,6 @@ def page(chromium: Any, server: RunningServer) -> Iterator[Any]:
     yield opened
     assert opened.troubles == []
     context.close()
-
-
-def new_context(chromium: Any, url: str) -> Any:
-    context = chromium.new_context(base_url=url, viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(20_000)
-    return context
-
-
-def route_of(path: str) -> str:
-    """Which page of the table an address is; "" for none."""
-    for known in PAGES:
-        pattern, _, _ = compile_path(known.path)
-        if pattern.match(path):
-            return known.path
-    return ""
 
 
 def every_page(page: Any) -> Iterator[str]:
