@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trikk.charts.drawing.axes import (
     LINE,
@@ -18,7 +18,7 @@ from trikk.charts.drawing.axes import (
 )
 from trikk.charts.drawing.glyph_widths import fitted, text_width
 from trikk.charts.drawing.marks import Svg, drawing, linked, rect, segment, text
-from trikk.charts.drawing.scales import SHARE, Band, Linear, Tick, scale_over, value_text
+from trikk.charts.drawing.scales import SHARE, Band, Tick, finite, scale_over, value_text
 
 _ROW, _MOST_NAME = 20.0, 0.36
 _WIDEST = 48.0  # a bar of a distribution
@@ -72,18 +72,18 @@ def ranked_bars(
     left = min(max((text_width(bar.name) for bar in bars), default=0.0) + 10, width * _MOST_NAME)
     texts = [bar.text or value_text(bar.value) for bar in bars]
     room = max((text_width(words, 10) for words in texts), default=0.0) + 8
-    low = min([0.0, *(bar.value for bar in bars)])
-    high = max([0.0, *(bar.value for bar in bars), limit or 0.0])
-    x = Linear(low, high if high > low else low + 1.0, left + room * (low < 0), width - room)
+    values = [finite(bar.value) or 0.0 for bar in bars]
+    low = min([0.0, *values])
+    x = scale_over([0.0, *values, limit], left + room * (low < 0), width - room, room=0)
     bottom = top + _ROW * max(len(bars), 1)
-    for row, (bar, words) in enumerate(zip(bars, texts, strict=True)):
+    for row, (bar, value, words) in enumerate(zip(bars, values, texts, strict=True)):
         upper = top + row * _ROW
-        start, end = sorted((x(0.0), x(bar.value)))
+        start, end = sorted((x(0.0), x(value)))
         shown = fitted(bar.name, left - 10)
         body = rect(0, upper, width, _ROW, "hit ground")
         body += rect(start, upper + 3, max(end - start, 1), _ROW - 6, f"fill {bar.role}")
         body += text(shown, (left - 8, upper + 14), "text ink", anchor="end")
-        after = (end + 5, "start") if bar.value >= 0 else (start - 5, "end")
+        after = (end + 5, "start") if value >= 0 else (start - 5, "end")
         body += text(words, (after[0], upper + 13.5), "small soft", anchor=after[1])
         parts.append(linked(body, bar.title or f"{bar.name}: {words}", bar.href))
     parts.append(segment((x(0.0), top), (x(0.0), bottom), "thin edge"))
@@ -115,6 +115,9 @@ def distribution_chart(
     """
     samples = [box_sample(f"{look}", name) for look, name in zip(_PAIR, names, strict=True)]
     parts, top = heading(title, samples, width)
+    bins = [
+        replace(one, reference=finite(one.reference) or 0.0, current=finite(one.current) or 0.0) for one in bins
+    ]
     shares = [share for one in bins for share in (one.reference, one.current)]
     x_ticks = [Tick(place, one.name) for place, one in enumerate(bins)]
     left = room_for(ticks_fitting(scale_over(shares, height, 0, zero=True, unit=SHARE), height - 50))

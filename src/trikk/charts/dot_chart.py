@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from itertools import islice
 
@@ -38,7 +38,7 @@ from trikk.charts.drawing.marks import (
     text,
     thinned,
 )
-from trikk.charts.drawing.scales import SECONDS, Linear, Log, is_wide, median, scale_over
+from trikk.charts.drawing.scales import SECONDS, Linear, Log, finite, is_wide, median, scale_over
 from trikk.charts.state_icons import known_state, state_sign
 
 MOST_LINKS = 1000
@@ -107,7 +107,9 @@ def dot_chart(dots: Dots, *, width: float = 720, height: float = 260) -> Svg:
         width: in pixels.
         height: in pixels.
     """
-    values = [dot.y for dot in dots.dots]
+    known = [dot for dot in dots.dots if finite(dot.x) is not None and finite(dot.y) is not None]
+    dots = replace(dots, dots=known)
+    values = [dot.y for dot in known]
     parts, top = heading(dots.title, list(_samples(dots)), width)
     rough = scale_over(values, height, 0, zero=dots.y_zero, log=dots.y_log, unit=dots.y_unit)
     left = room_for(ticks_fitting(rough, height - 50))

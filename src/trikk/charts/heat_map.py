@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from trikk.charts.drawing.axes import LINE, Plot, heading
 from trikk.charts.drawing.glyph_widths import fitted, text_width
 from trikk.charts.drawing.marks import Svg, dots, drawing, linked, path, rect, text
+from trikk.charts.drawing.scales import finite
 
 _STEPS = 7
 _INVERTED = 4  # from this step on a text is written in the ground's colour
@@ -105,16 +106,17 @@ def heat_map(heat: HeatMap, *, width: float = 720, cell_height: float = 22) -> S
 
 
 def _span(heat: HeatMap) -> tuple[float, float]:
-    values = [cell.value for row in heat.cells for cell in row if cell.value is not None]
+    values = [value for row in heat.cells for cell in row if (value := finite(cell.value)) is not None]
     return min(values, default=0.0), max(values, default=1.0)
 
 
 def _cell(cell: Cell, box: tuple[float, float, float, float], low: float, high: float, letters: str) -> str:
     left, top, width, height = box
-    if cell.value is None:
+    value = finite(cell.value)
+    if value is None:
         body, look = rect(*box, "fill missing") + path(dots(*box), "dots missing-hatch"), "soft"
     else:
-        share = (cell.value - low) / (high - low) if high > low else 0.5
+        share = (value - low) / (high - low) if high > low else 0.5
         step = min(max(int(share * _STEPS), 0), _STEPS - 1)
         body = rect(*box, f"fill {cell.scale}-{step}")
         look = "ground" if step >= _INVERTED else "ink"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from trikk.charts.drawing.axes import LINE, Plot, axis_height, heading, level_axis
 from trikk.charts.drawing.glyph_widths import fitted, text_width
 from trikk.charts.drawing.marks import Svg, circle, drawing, linked, rect, segment, text
-from trikk.charts.drawing.scales import scale_over, value_text
+from trikk.charts.drawing.scales import finite, scale_over, value_text
 
 _ROW, _MOST_NAME = 26.0, 0.36
 
@@ -60,10 +60,12 @@ def interval_plot(
         middle = plot.top + _ROW * (row + 0.5)
         body = rect(0, middle - _ROW / 2, width, _ROW, "hit ground")
         body += text(fitted(one.name, left - 10), (left - 8, middle + 4), "text ink", anchor="end")
-        body += segment((x(one.low), middle), (x(one.high), middle), f"line {one.role}")
-        for end in (one.low, one.high):
-            body += segment((x(end), middle - 4), (x(end), middle + 4), f"line {one.role}")
-        body += circle((x(one.value), middle), 4, f"fill {one.role}")
+        if finite(one.low) is not None and finite(one.high) is not None:
+            body += segment((x(one.low), middle), (x(one.high), middle), f"line {one.role}")
+            for end in (one.low, one.high):
+                body += segment((x(end), middle - 4), (x(end), middle + 4), f"line {one.role}")
+        if finite(one.value) is not None:
+            body += circle((x(one.value), middle), 4, f"fill {one.role}")
         words = f"{value_text(one.value, unit)}, from {value_text(one.low, unit)} to {value_text(one.high, unit)}"
         parts.append(linked(body, one.title or f"{one.name}: {words}", one.href))
     named = unit if unit not in ("", "s", "%", "B") else ""

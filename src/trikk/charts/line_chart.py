@@ -8,7 +8,7 @@ are links, up to one for each three pixels; of more only those are that are not 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from functools import cached_property
 
@@ -42,7 +42,7 @@ from trikk.charts.drawing.marks import (
     thinned,
 )
 from trikk.charts.drawing.point_marks import LOOKS, crosses, point_mark, stretch_mark
-from trikk.charts.drawing.scales import Band, Linear, Log, Tick, scale_over
+from trikk.charts.drawing.scales import Band, Linear, Log, Tick, finite, scale_over
 
 _FEW, _DOTTED = 3.0, 7.0  # pixels for each point, if points are to be pointed at, and if they have a dot
 _TELLING = 8  # marks of a line that has too many points to mark each, so that its form is seen
@@ -180,7 +180,16 @@ def line_chart(lines: Lines, *, width: float = 720, height: float = 220) -> Svg:
         width: in pixels.
         height: of the part with lines, with title, legend and axis; lanes come below it.
     """
-    return _Picture(lines, width, height).draw()
+    series = [replace(each, points=[_drawable(point) for point in each.points]) for each in lines.series]
+    thresholds = [threshold for threshold in lines.thresholds if finite(threshold.value) is not None]
+    return _Picture(replace(lines, series=series, thresholds=thresholds), width, height).draw()
+
+
+def _drawable(point: Point) -> Point:
+    """The point, with a gap for what is no finite number."""
+    numbers = (point.value, point.low, point.high)
+    shown = tuple(map(finite, numbers))
+    return point if shown == numbers else replace(point, value=shown[0], low=shown[1], high=shown[2])
 
 
 @dataclass

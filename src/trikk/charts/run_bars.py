@@ -17,7 +17,7 @@ from trikk.charts.drawing.marks import (
     stretches,
     thinned,
 )
-from trikk.charts.drawing.scales import scale_over
+from trikk.charts.drawing.scales import finite, scale_over
 from trikk.charts.state_icons import bar_of
 
 _LEAST = 5.0  # a bar is at least so high, so that its state can be seen
@@ -82,6 +82,7 @@ def sparkline(
     """
     count = max(len(values), len(baseline), 2)
     y = scale_over([*values, *baseline], height - 4, 4, room=0)
+    values, baseline = list(map(finite, values)), list(map(finite, baseline))
     step = (width - 8) / (count - 1)
 
     def course(numbers: Sequence[float | None]) -> str:

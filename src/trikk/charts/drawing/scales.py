@@ -14,8 +14,10 @@ WIDE = 12.0
 SECONDS, SHARE, BYTES = "s", "%", "B"
 """Units that have round values and words of their own: durations in seconds, shares of one, sizes in bytes."""
 _ROUND_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+_SIZES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
 _LOG_SECONDS = [0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 36000.0, 86400.0 * 2, 864000.0, 8640000.0]
 _THOUSANDS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+_MOST, _LEAST = 1e150, 1e-150  # of a value, and of a span of values: so that all that is computed is finite
 _LONG = 1e5  # a number from here on is written in thousands
 
 
@@ -88,7 +90,8 @@ class Log:
 
     def __call__(self, value: float) -> float:
         """The pixel of a value."""
-        share = math.log(max(value, self.low) / self.low) / math.log(self.high / self.low)
+        low, high = math.log(self.low), math.log(self.high)
+        share = (math.log(max(value, self.low)) - low) / (high - low)
         return self.start + min(share, 1.0) * (self.end - self.start)
 
     def ticks(self, most: int) -> list[Tick]:
@@ -129,9 +132,14 @@ class Band:
         return [Tick(i, str(i)) for i in range(0, self.count, max(1, -(-self.count // most)))]
 
 
+def finite(value: float | None) -> float | None:
+    """The value if it can be drawn; None for none, for NaN and for what is beyond all scales, which are gaps."""
+    return value if value is not None and abs(value) < _MOST else None
+
+
 def is_wide(values: Iterable[float | None]) -> bool:
     """Whether a few values are so large that the others would lie on the base line of a linear scale."""
-    known = [value for value in values if value is not None and value > 0]
+    known = [value for value in map(finite, values) if value is not None and value > 0]
     return bool(known) and max(known) > WIDE * median(known)
 
 
@@ -162,8 +170,8 @@ def scale_over(
         unit: how its values are written: `SECONDS`, `SHARE`, `BYTES`, or another text, which changes nothing.
         room: how much of the values' span is added beyond them.
     """
-    known = [float(value) for value in values if value is not None and math.isfinite(value)]
-    positive = [value for value in known if value > 0]
+    known = [float(value) for value in map(finite, values) if value is not None]
+    positive = [value for value in known if value > _LEAST]
     if log and positive:
         low, high = min(positive), max(positive)
         stretch = (high / low) ** room if high > low else 1.5
@@ -172,8 +180,9 @@ def scale_over(
         return Linear(0.0, 1.0, start, end, unit)
     low, high = min(known + [0.0] * zero), max(known + [0.0] * zero)
     span = high - low
-    if span <= abs(high) * 1e-12:
-        span, room = abs(high) or 1.0, room or 0.5  # values that are all alike are in the middle
+    if span <= max(abs(high) * 1e-12, _LEAST):
+        # values that are all alike are in the middle
+        span, room = abs(high) if abs(high) > _LEAST else 1.0, room or 0.5
     low_end = low if zero and low == 0 else low - room * span
     high_end = high if zero and high == 0 and low < 0 else high + room * span
     return Linear(low_end, high_end, start, end, unit)
@@ -186,7 +195,8 @@ def tick_text(value: float, step: float, largest: float = 0.0, unit: str = "") -
             return exactly(value)
         return f"{value * 1000:.6g} ms" if step < 0.1 else f"{value:.3g} s"
     if unit == BYTES:
-        return ("-" if value < 0 else "") + show_bytes(abs(value)).replace(".0 ", " ")
+        size, unit = next((pair for pair in _SIZES if max(largest, abs(value)) >= pair[0]), _SIZES[-1])
+        return f"{value / size:,.{_places(step / size)}f} {unit}" if value else "0 B"
     if unit == SHARE:
         return f"{value * 100:,.{_places(step * 100)}f}%"
     if largest >= _LONG:
@@ -199,10 +209,14 @@ def tick_text(value: float, step: float, largest: float = 0.0, unit: str = "") -
 
 def value_text(value: float | None, unit: str = "") -> str:
     """A value as people read it beside a mark: three digits that count, with its unit; a dash for none."""
-    if value is None or not math.isfinite(value):
+    if finite(value) is None or value is None:
         return "-"
-    if unit in (SECONDS, BYTES, SHARE):
-        return tick_text(value, 1 if value >= 1 else 0.01, unit=unit) if unit != SECONDS else lasting(value)
+    if unit == SECONDS:
+        return lasting(value)
+    if unit == BYTES:
+        return show_bytes(value)
+    if unit == SHARE:
+        return tick_text(value, 1 if value >= 1 else 0.01, unit=SHARE)
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
     plain = f"{value:,.{digits}f}" if value == 0 or abs(value) >= 0.01 else f"{value:.2g}"
     if "." in plain and "e" not in plain:
