@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from trikk.runs.journals.journal import Event
     from trikk.runs.run_state import RunState
 
-_OUTPUTS, _METRICS = 200, 100  # that are shown at most; the tables to take along have all
+_OUTPUTS, _METRICS = 200, 30  # that are shown at most; the tables to take along have all
 
 
 class Tab(StrEnum):
@@ -84,6 +84,7 @@ def show_run(doors: Doors, call: Call) -> View:
     failed = [
         step for step in document["steps"] if step["error"] and step["state"] not in ("succeeded", "skipped")
     ]
+    is_open_to_resume = state.state in (RunStatus.FAILED, RunStatus.CANCELLED) and not state.forgotten
     context = {
         "course": _course(shown, part) if query.tab is Tab.STEPS else None,
         "graph": pipeline_picture(graph, state) if query.tab is Tab.STEPS and graph is not None else None,
@@ -95,7 +96,7 @@ def show_run(doors: Doors, call: Call) -> View:
         "is_over": is_over,
         "failed": failed,
         "headline": headline,
-        "way_on": way_on(project, state) if state.state in (RunStatus.FAILED, RunStatus.CANCELLED) else "",
+        "way_on": way_on(project, state) if is_open_to_resume else "",
         "open_approvals": [one for one in document["approvals"] if one["approved"] is None],
         "shown_metrics": document["metrics"][:_METRICS],
     }
