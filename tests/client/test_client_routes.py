@@ -43,7 +43,7 @@ NUMBERS = {"before", "tail", "rows", "most", "after", "limit", "offset", "begin"
 # Where another method has a parameter of that name and another kind.
 BY_METHOD = {("timeline", "since"): 1.5, ("timeline", "until"): 2.5, ("table", "version"): 3,
              ("monitor", "last"): 7, ("costs", "by"): "model", ("monitor", "kind"): "day", ("drift", "last"): 7,
-             ("changes", "since"): "folder", ("rows", "version"): 3,
+             ("changes", "since"): "folder", ("rows", "version"): 3, ("column", "version"): 3,
              ("rows", "where"): [("sensor", "=", "a")]}  # fmt: skip
 
 

@@ -33,6 +33,7 @@ from trikk.server.http.documents import watch_documents as of_watch
 from trikk.server.http.documents.health_documents import HealthDocument
 from trikk.server.http.documents.notice_documents import ChannelsDocument, DeliveriesDocument, ReportsDocument
 from trikk.server.http.documents.upkeep_documents import CollectedDocument, FindingsDocument, IngestedDocument
+from trikk.storage.shown_rows import ColumnSummary
 from trikk.storage.tables.admin import TableInfo, VersionWrite
 from trikk.timeline.happenings import Happening
 from trikk.tracking.lineage import Lineage, Reader
@@ -361,6 +362,11 @@ class Client:
         said = msgspec.json.encode(where).decode() if where else None
         query: _Query = {"where": said, "sort": sort, "version": version, "limit": limit, "offset": offset}
         return self._get(of_project.RowsDocument, f"/tables/{_name(table)}/rows", query)
+
+    def column(self, table: str, name: str, version: int | None = None) -> ColumnSummary:
+        """What one column of a table holds: how many values, the smallest and largest, how they are spread."""
+        query: _Query = {"column": name, "version": version}
+        return self._get(ColumnSummary, f"/tables/{_name(table)}/column", query)
 
     def versions(self, table: str) -> Iterator[VersionWrite]:
         """A table's versions, the newest first: who made each, and what it changed of the columns."""

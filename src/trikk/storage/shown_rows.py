@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trikk.core.errors import ParameterError
-from trikk.core.values import JSON
 from trikk.storage.tables.row_filter import column_type
 
 if TYPE_CHECKING:
@@ -72,8 +71,8 @@ class ColumnSummary:
     nulls: int
     nans: int | None
     distinct: int | None
-    least: JSON
-    most: JSON
+    least: str | int | float | bool | None
+    most: str | int | float | bool | None
     mean: float | None
     deviation: float | None
     bins: tuple[tuple[float, float, int], ...]

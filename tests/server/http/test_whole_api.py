@@ -150,6 +150,10 @@ def test_a_table_shows_rows_versions_and_who_read_it(server: RunningServer) -> N
     assert server.get("/tables/totals/rows", 422, sort="nosuch")["next"]
     assert server.get("/tables/totals/rows", 422, where='[["n", "contains", "1"]]')["next"]
     assert server.get("/tables/totals/rows", 422, where="n > 9")["next"]
+    column = server.get("/tables/totals/column", column="n", version=version)
+    assert (column["most"], column["nulls"], column["dtype"]) == (30, 0, "Int64")
+    assert sum(count for _, _, count in column["bins"]) == column["rows"] > 3
+    assert server.get("/tables/totals/column", 422, column="nosuch")["next"]
     page = server.get("/tables/totals/versions", limit=2)
     assert [one["run"] for one in page["versions"]] == [runs[2]["id"], runs[1]["id"]]
     assert all(one["added_bytes"] and not one["columns"] for one in page["versions"])

@@ -119,6 +119,7 @@ ROUTES = (
     Route("GET", f"{API}/tables", data.list_tables, query=PageQuery),
     Route("GET", f"{API}/tables/{{table}}", data.show_table, query=data.TableQuery),
     Route("GET", f"{API}/tables/{{table}}/rows", data.show_rows, query=data.RowsQuery),
+    Route("GET", f"{API}/tables/{{table}}/column", data.show_column, query=data.ColumnQuery),
     Route("GET", f"{API}/tables/{{table}}/versions", data.list_versions, query=PageQuery),
     Route("GET", f"{API}/tables/{{table}}/readers", data.list_readers, query=PageQuery),
     Route(

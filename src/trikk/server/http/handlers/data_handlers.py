@@ -25,6 +25,7 @@ from trikk.server.http.documents.project_documents import (
 from trikk.server.http.doors import Doors, at_length
 from trikk.server.http.paging import Limit, PageQuery, names_page, number_cursor
 from trikk.server.http.routes import BYTES_TYPE, NAME, Answer, Call, Given
+from trikk.storage.shown_rows import ColumnSummary, column_summary
 from trikk.storage.tables.admin import TableInfo
 from trikk.storage.tables.row_filter import Condition, some_rows
 from trikk.tracking.lineage import ReadersPage, table_readers
@@ -52,6 +53,13 @@ class RowsQuery(Given, frozen=True):
     sort: Annotated[str, Meta(pattern="^-?.", max_length=300)] | None = None  # a column; -column: largest first
     limit: Limit = 50
     offset: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+
+
+class ColumnQuery(Given, frozen=True):
+    """Which column of a table is summarised."""
+
+    column: Annotated[str, Meta(max_length=1000)]
+    version: Annotated[int, Meta(ge=0, le=1 << 62)] | None = None  # the newest if not given
 
 
 class WhoseAliases(Given, frozen=True):
@@ -92,6 +100,14 @@ def show_rows(doors: Doors, call: Call) -> Answer[RowsDocument]:
         count, page = some_rows(rows, conditions, query.sort, query.offset, query.limit)
     document = {"name": info.name, "version": info.version, "columns": info.columns}
     return Answer({**document, "count": info.rows if count is None else count, "rows": page})
+
+
+def show_column(doors: Doors, call: Call) -> Answer[ColumnSummary]:
+    """Summarise one column of a table at a version: empty values, smallest, largest, how they are spread."""
+    query: ColumnQuery = call.query
+    info = _existing(doors, call.path["table"], query.version)
+    with at_length("tables are being read"):
+        return Answer(column_summary(doors.site.project.tables.scan(info.name, info.version), query.column))
 
 
 def list_versions(doors: Doors, call: Call) -> Answer[VersionsPage]:
