@@ -160,7 +160,9 @@ def test_a_figure_over_time_leads_to_its_cases_and_these_to_one(server: RunningS
     cases = client.get("/monitors/people/cases.json?window=2020-03-01").json()["cases"]
     assert abs(cases[0]["error"]) == max(abs(case["error"]) for case in cases) == 102.0
     one = f"/monitors/people/predictions/{cases[0]['prediction_id']}"
-    assert one in page.links
+    assert f"{one}?window=2020-03-01" in page.links
+    assert "-102" in plain(server, f"{one}?window=2020-03-01").text
+    assert "-102" in plain(server, f"{one}?window=2020-03-05").text  # it is found where it is
     page = plain(server, one)
     assert "-102" in page.text
     assert "112" in page.text

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote, urlencode
+
+from msgspec import Meta
 
 from trikk.console.page_view import Sheet, View
 from trikk.console.pages.monitors.class_matrix import matrix_picture
 from trikk.core.text import shorten
+from trikk.core.zones import zone_of
+from trikk.monitoring.cases.windows import window_named
 from trikk.monitoring.drilldown.drill import explain, slice_named
-from trikk.monitoring.drilldown.recent_windows import matrix_behind, newest_label
+from trikk.monitoring.drilldown.recent_windows import check_kind, matrix_behind, newest_label
 from trikk.monitoring.figures.records import Records, WindowRecord
 from trikk.server.http.doors import Doors
 from trikk.server.http.handlers.case_handlers import CasesQuery, list_cases
 from trikk.server.http.handlers.project.study_handlers import WindowQuery, show_window
-from trikk.server.http.routes import Call, Given
+from trikk.server.http.routes import WINDOW, Call, Given
 from trikk.web.refused import Refused
 
 _SLICES = 60  # on the page; the CSV has all
@@ -29,6 +33,8 @@ class PredictionPageQuery(Given, frozen=True):
     """What is shown of a prediction."""
 
     rows: bool = False  # whether with the rows of the tables that its run and its model's run read
+    window: Annotated[str, Meta(pattern=WINDOW)] | None = None  # in which its slot is, so that it is found sooner
+    kind: str | None = None  # of that window; the monitor's first if not given
 
 
 def show_cases(doors: Doors, call: Call) -> View:
@@ -56,6 +62,7 @@ def show_cases(doors: Doors, call: Call) -> View:
         "spec": spec,
         "label": window["label"],
         "kind": kind,
+        "within": urlencode({"window": window["label"]} | ({"kind": kind} if kind != spec.windows[0] else {})),
         "chosen": chosen,
         "part": part,
         "past": [_as_known(one, chosen) for one in window["past"]],
@@ -138,8 +145,13 @@ def show_prediction(doors: Doors, call: Call) -> View:
     query: PredictionPageQuery = call.query
     name, wanted = call.path["monitor"], call.path["prediction"]
     spec = Records(doors.site.project.journal, name).spec()
+    check_kind(spec, query.kind or spec.windows[0])
+    span = None
+    if query.window:
+        window = window_named(query.kind or spec.windows[0], query.window, zone_of(spec.timezone))
+        span = window.start, window.end
     document: Any = explain(
-        doors.site.project, wanted, spec.predictions, rows=_ROWS if query.rows else 0
+        doors.site.project, wanted, spec.predictions, rows=_ROWS if query.rows else 0, window=span
     ).to_json()
     address = f"/monitors/{quote(name, safe='')}"
     identity = str(document["prediction"].get("prediction_id", wanted))
