@@ -117,7 +117,7 @@ def test_who_held_an_alias_on_a_day_is_answered(server: RunningServer, day: str,
 
 
 def test_a_day_that_is_none_is_refused(server: RunningServer) -> None:
-    for text in ("2020-02-30", "yesterday", "0000-01-01"):
+    for text in ("2020-02-30", "yesterday", "0000-01-01", "9999-12-31"):
         assert "alert" in read_page(server.client, f"/models/flow?tab=aliases&at={text}", 422).html
 
 

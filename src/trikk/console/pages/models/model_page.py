@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -12,7 +12,7 @@ from trikk.alerts.evaluations import declared
 from trikk.console.page_view import Sheet, View
 from trikk.console.pages.models.metric_course import metric_course, number_of
 from trikk.console.pages.models.model_list_page import foremost, last_change
-from trikk.core.errors import TrikkError
+from trikk.core.errors import TrikkError, UsageError
 from trikk.core.zones import local_text
 from trikk.models.state import ModelState, Move, model_summary
 from trikk.models.version import ModelVersion
@@ -61,13 +61,8 @@ def show_model_page(doors: Doors, call: Call) -> View:
     tab = "version" if query.version is not None else query.tab
     shown = _TABS[tab](doors, call, state, where)
     alias = foremost(model["aliases"])
-    drawn = query.sort.removeprefix("-").removeprefix("metric.")
-    if tab == "versions" and drawn not in shown["metrics"]:
-        drawn = shown["metrics"][0] if shown["metrics"] else ""
     context = {
-        "picture": metric_course(state, drawn, alias, model["aliases"].get(alias))
-        if tab == "versions" and drawn
-        else "",
+        "picture": _picture(state, shown["metrics"], query.sort, alias, where) if tab == "versions" else "",
         "tab": tab,
         "tabs": [name for name in _TABS if name != "version"],
         "here": here,
@@ -83,9 +78,16 @@ def show_model_page(doors: Doors, call: Call) -> View:
         context,
         {"versions": lambda: _version_sheet(state, where), "moves": lambda: _move_sheet(state)},
         (("Models", "/models"), *(((state.name, here),) if tab == "version" else ())),
-        "project",
+        "" if tab == "use" else "project",  # a thousand runs are not looked through with each change
         (("List its versions", f"trikk models {state.name}"),),
     )
+
+
+def _picture(state: ModelState, metrics: Sequence[str], sort: str, alias: str, where: str) -> str:
+    """The course of the metric by which versions are sorted, or of the first."""
+    sorted_by = sort.removeprefix("-").removeprefix("metric.")
+    drawn = sorted_by if sorted_by in metrics else next(iter(metrics), "")
+    return metric_course(state, drawn, alias, state.holder_number(alias, where))
 
 
 def _environments(state: ModelState, where: str) -> list[str]:
@@ -165,7 +167,10 @@ def _aliases(doors: Doors, call: Call, state: ModelState, where: str) -> dict[st
     if query.at is not None:
         asked = HoldersQuery(at=query.at, environment=where)
         then = show_holders(doors, replace(call, query=asked)).document
-        then = {**then, "text": local_text(then["at"], zone)}
+        try:
+            then = {**then, "text": local_text(then["at"], zone)}
+        except (ValueError, OverflowError):  # the last of all years ends beyond it
+            raise UsageError(f"no calendar has {query.at[:40]!r}", next="give another day") from None
     return {
         "environment": where,
         "holders": holders,
