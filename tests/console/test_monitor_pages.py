@@ -124,6 +124,8 @@ def test_two_sides_are_compared_and_the_past_is_replayed(server: RunningServer) 
     answer = client.get("/monitors/people/backtest.json?alarm=high").json()["answer"]
     assert answer["replayed"] == "mae > 4"
     assert f"nights from {answer['nights']['first']} to {answer['nights']['last']}" in page.text
+    much = "alarm=high&from=0001-01-01&to=9999-12-31"
+    assert "more than 3,000 nights" in plain(server, f"/monitors/people/backtest?{much}").text
     assert answer["nights"]["last"] < "2020-03-20"  # years in which nothing happened are not replayed
     assert "is not a rate" in plain(server, "/monitors/people/backtest?when=mae+%3E+X&accept=often").text
 
@@ -169,6 +171,8 @@ def test_a_figure_over_time_leads_to_its_cases_and_these_to_one(server: RunningS
     assert "Rows behind it" in plain(server, f"{one}?rows=true").text
     assert "the run that made it is not known" in page.text
     assert "there is no prediction" in read_page(client, "/monitors/people/predictions/nothing", 404).text
+    for late in ("cases", "predictions/x"):
+        assert "names no day" in read_page(client, f"/monitors/people/{late}?window=9999-12-31", 422).text
     assert client.get("/monitors/people.windows.csv").text.count("\n") == DAYS + 1
 
 

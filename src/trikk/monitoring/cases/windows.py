@@ -143,11 +143,11 @@ def window_named(kind: str, label: str, zone: ZoneInfo) -> Window:
     try:
         is_month = kind == WindowKind.MONTH and _MONTH.fullmatch(label)
         moment = datetime.fromisoformat(f"{label}-01" if is_month else label)
-    except ValueError as error:
+        window = window_at(kind, moment_of(moment, zone), zone)
+    except (ValueError, OverflowError) as error:  # the latter of a window that ends after the year 9999
         raise UsageError(
             f"{label!r} names no {kind}", next="write it as 2020-03-26, 2020-03 or 2020-03-26T07:00"
         ) from error
-    window = window_at(kind, moment_of(moment, zone), zone)
     # Samoa had no 30 December 2011: that date is no window, though a moment of it lies in the next day.
     if kind == WindowKind.DAY and moment.tzinfo is None:
         named = _of_days(kind, moment.date(), zone)
