@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
 from trikk.console.page_view import Sheet, View
@@ -10,6 +11,7 @@ from trikk.core.errors import TableError, UnknownName
 from trikk.server.http.doors import Doors
 from trikk.server.http.paging import PageQuery, names_page
 from trikk.server.http.routes import Call
+from trikk.storage.tables.admin import TableInfo
 from trikk.storage.tables.versioned_tables import Tables
 
 
@@ -37,9 +39,19 @@ def show_tables(doors: Doors, call: Call) -> View:
 
 def _described(store: Tables, name: str) -> dict[str, Any]:
     try:
-        return asdict(store.describe(name, history=1))
+        return asdict(_at(store, name, store.version(name), store.written(name)))
     except (TableError, UnknownName) as error:
         return {"name": name, "trouble": error.what}
+
+
+@lru_cache(maxsize=512)
+def _at(store: Tables, name: str, version: int | None, written: float) -> TableInfo:
+    """A version, which never changes, so that a list that follows changes opens only what is new.
+
+    Of a table that was removed and made anew, a version was written at another time.
+    """
+    del written
+    return store.describe(name, version, history=1)
 
 
 def _sheet(store: Tables) -> Sheet:
