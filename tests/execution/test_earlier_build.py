@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -74,8 +75,15 @@ def test_a_project_of_an_earlier_build_opens_resumes_replays_and_is_sound(build:
     assert [(s["name"], s["reused"]) for s in resumed["steps"]] == [("first", True), ("falls", False)]
     for row in rows:
         if row["state"] == "succeeded":
-            replayed = folder.good("replay", row["id"])
-            assert replayed["identical"], replayed
+            replayed = json.loads(folder.trikk("replay", row["id"], "--json").out)
+            differing = [(step["name"], step["detail"]) for step in replayed["steps"] if not step["identical"]]
+            if row["pipeline"] == "report_monthly":
+                # Its pictures were drawn by matplotlib: page, PDF, mail and picture differ, and the text does not.
+                ((name, detail),) = differing
+                assert (name, "4 of 5 items" in detail) == ("render", True), replayed
+            else:
+                assert replayed["identical"], replayed
+            assert replayed["state"] == "succeeded"
     (version,) = folder.good("models", "people")["versions"]
     assert version["version"] == 1
     assert folder.good("models", "people@champion")["version"] == 1
