@@ -79,6 +79,9 @@ def test_a_run_s_lines_are_brought_once_when_it_has_ended(
     bringing.turn(1.0)  # its driver may still write
     bringing.log("one", "driver.log", bringing.record("the end", ago=-1.0))
     logging.getLogger("trikk.server").warning("something of the server's")
+    with monkeypatch.context() as patched:
+        patched.setattr(logging, "raiseExceptions", False)
+        bringing.part._own.emit(logging.LogRecord("x", logging.INFO, "", 0, "%d", ("none",), None))
     for _ in range(2):
         with pytest.raises(BrokerError, match="CloudWatch is away: NoRegionError"):
             bringing.turn()
@@ -137,7 +140,14 @@ def test_batches_are_within_the_service_s_limits_and_have_every_character(
 
 def test_a_line_that_says_no_time_is_of_the_time_of_the_one_before() -> None:
     texts = ["loose\n", '{"time": "2026-11-30T04:00:01.250+01:00", "message": "a"}\n', '{"time": 5}\r\n', "more\n"]
-    assert [line.at for line in log_lines(texts, at=7.0)] == [7000, 1796007601250, 1796007601250, 1796007601250]
+    lines = list(log_lines(texts, at=1796007700.0))
+    assert [line.at for line in lines] == [1796007700000, 1796007601250, 1796007601250, 1796007601250]
+
+
+@pytest.mark.parametrize("said", ['"1950-01-01"', '"2020-03-26"', '"0001-01-01"', '"9999-12-31"', "[" * 50_000])
+def test_a_time_that_is_none_of_its_log_is_data_that_a_step_has_printed(said: str) -> None:
+    # The service takes no time before 1970, and drops what is 14 days old.
+    assert [line.at for line in log_lines([f'{{"time": {said}}}\n'], at=1796007700.0)] == [1796007700000]
 
 
 def _counted(lines: Any) -> dict[int, int]:

@@ -128,7 +128,11 @@ class _OwnLines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         root = logging.getLogger().handlers
         formatter = next((handler.formatter for handler in root if handler.formatter is not None), None)
-        text = formatter.format(record) if formatter is not None else record.getMessage()
+        try:
+            text = formatter.format(record) if formatter is not None else record.getMessage()
+        except Exception:  # noqa: BLE001 - as in logging's own handlers: whoever logs is not hurt by it
+            self.handleError(record)
+            return
         self._lines.append(LogLine(int(record.created * 1000), hide(text)))
 
     def take(self) -> list[LogLine]:

@@ -18,6 +18,7 @@ from trikk.core.errors import BrokerError, MissingExtra
 _EVENTS, _BYTES, _EXTRA = 10_000, 1_048_576, 26
 _LONGEST = 256 * 1024 - _EXTRA
 _DAY = 86_400_000
+_OLDEST, _AHEAD = 13 * _DAY, 3_600_000  # from a log's end to times that it may say; these the service takes
 _SECONDS = 10  # for a connection, and for an answer
 _FORBIDDEN = str.maketrans(":*", "__")  # in the name of a stream
 
@@ -109,15 +110,18 @@ def log_lines(texts: Iterable[str], at: float) -> Iterator[LogLine]:
 
     Args:
         texts: the lines.
-        at: the time of those before the first record, in seconds since 1970.
+        at: when the log ended, in seconds since 1970: the time of lines before the first record.
     """
-    moment = int(at * 1000)
+    end = moment = int(at * 1000)
     for text in texts:
         line = text.rstrip("\r\n")
         if line.startswith('{"time": '):
             # Else it was cut off, or is something that the step has printed.
-            with suppress(ValueError, KeyError, TypeError):
-                moment = int(datetime.fromisoformat(json.loads(line)["time"]).timestamp() * 1000)
+            with suppress(ValueError, KeyError, TypeError, OverflowError, RecursionError):
+                said = int(datetime.fromisoformat(json.loads(line)["time"]).timestamp() * 1000)
+                # A step may print rows of any year: the service drops old lines, and refuses all from before 1970.
+                if end - _OLDEST <= said <= end + _AHEAD:
+                    moment = said
         yield LogLine(moment, line)
 
 
