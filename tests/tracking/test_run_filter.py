@@ -70,3 +70,25 @@ def test_a_look_for_what_is_rare_ends_and_leads_on(
     assert (page.rows, page.next, page.is_cut) == ([], "r350", True)
     (row,) = filtered_runs(journal, RunFilter(parameters="n=340"), 5, page.next).rows
     assert row.id == "r340"
+
+
+def test_a_run_that_was_cancelled_while_it_waited_has_the_code_it_began_with() -> None:
+    journal = MemoryJournal()
+    journal.create("r", "one", {"environment": "main"}, at=0.0)
+
+    def listed(code: str) -> list[str]:
+        return [row.id for row in filtered_runs(journal, RunFilter(code=code), 5).rows]
+
+    for kind, body in (
+        ("run.cancel_requested", {"by": "ada"}),
+        ("run.cancelled", {"error": "cancelled by ada"}),
+        ("run.resume_requested", {"by": "ada", "why": "", "code": "locked"}),
+    ):
+        journal.append("r", kind, body, at=1.0)
+        assert listed("") == ["r"]
+        assert listed("1a") == []
+    journal.append("r", "run.started", {"lock": {"code": "1abc"}, "graph": ""}, at=2.0)
+    journal.append("r", "run.failed", {"error": "boom"}, at=3.0)
+    journal.append("r", "run.resumed", {"lock": {"code": "2abc"}, "graph": "", "code": "current"}, at=4.0)
+    assert listed("1a") == ["r"]
+    assert listed("2a") == []

@@ -15,10 +15,10 @@ from trikk.execution.project import Project
 from trikk.models.registry import Registry
 from trikk.runs.journals.journal import Journal, RunRow
 from trikk.runs.states import RunStatus
+from trikk.tracking.run_filter import FIRST_EVENTS
 
 LOOKED_THROUGH = 1000
 """Runs that one question looks through."""
-_FIRST_EVENTS = 8  # of a run, among which is its lock
 
 
 class Reader(Record, frozen=True):
@@ -166,7 +166,7 @@ def _page(journal: Journal, limit: int, before: str | None, of: Any) -> ReadersP
 def _locks(journal: Journal, rows: Sequence[RunRow]) -> Iterator[tuple[RunRow, Mapping[str, Any]]]:
     """Runs that have been locked, with their locks; of one that is forgotten, that of its creation."""
     for row in rows:
-        locks: list[Any] = [e.body.get("lock") for e in journal.events(row.id, limit=_FIRST_EVENTS)]
+        locks: list[Any] = [e.body.get("lock") for e in journal.events(row.id, limit=FIRST_EVENTS)]
         lock = next((one for one in reversed(locks) if one and "tables" in one), None)
         if lock is not None:
             yield row, lock

@@ -21,6 +21,8 @@ from trikk.runs.run_state import RunState
 _AT_ONCE = 200
 _LOOKED, _LOOKED_INTO = 5000, 1000  # rows at most; and those whose events say more than their rows
 _KEPT = 20_000  # runs whose origins are in memory
+FIRST_EVENTS = 8
+"""Of a run, among which is its lock, also of one that was cancelled and asked to go on before it had begun."""
 
 
 class RunFilter(Record, frozen=True):
@@ -117,13 +119,17 @@ def parameter_word(name: str, value: JSON) -> str:
 def run_place(journal: Journal, row: RunRow) -> RunPlace:
     """Where a run was begun, and by which code."""
     known: Any = journal
-    return _place(known, row.id, row.started is not None or row.ended is not None)
+    return _place(known, row.id, row.started is not None)
 
 
 @lru_cache(maxsize=_KEPT)
 def _place(journal: Journal, run: str, is_locked: bool) -> RunPlace:  # noqa: ARG001 - until then it has no code
-    # Its first events: a run has its environment from the beginning, and its lock when it starts.
-    state = RunState.fold(run, journal.events(run, limit=2))
+    # A run has its environment from the beginning, and its lock when it starts; a resume may bring other code.
+    state = RunState(run)
+    for event in journal.events(run, limit=FIRST_EVENTS):
+        state.apply(event)
+        if "code" in state.lock:
+            break
     return RunPlace(state.environment, str(state.lock.get("code") or ""))
 
 
