@@ -26,8 +26,9 @@ def column_summaries(path: Path) -> dict[str, Any]:
     """
     import polars as pl
 
-    frame = pl.scan_ipc(path, glob=False).head(_ROWS).collect()
-    return {"rows": frame.height, "columns": [_summary(column) for column in frame.iter_columns()][:_COLUMNS]}
+    whole = pl.scan_ipc(path, glob=False)
+    frame = whole.select(whole.collect_schema().names()[:_COLUMNS]).head(_ROWS).collect()
+    return {"rows": frame.height, "columns": [_summary(column) for column in frame.iter_columns()]}
 
 
 def _summary(column: pl.Series) -> dict[str, Any]:
