@@ -67,9 +67,8 @@ class _Open(Record, frozen=True):
 
 
 class _Course:
-    def __init__(self, upstream: Mapping[str, tuple[str, ...]], mapped: set[str]) -> None:
+    def __init__(self, upstream: Mapping[str, tuple[str, ...]]) -> None:
         self.upstream = upstream
-        self.mapped = mapped
         self.over: dict[str, float] = {}  # when each step was over
         self.again: dict[Task, float] = {}  # when an attempt that failed is tried again
         self.since: float | None = None  # the run has gone on since
@@ -95,8 +94,6 @@ class _Course:
         task: Task = (step, item)
         if kind == EventKind.STEP_STARTED:
             self.open[task] = _Open(self.ready(task), at, int(body["attempt"]))
-        elif kind == EventKind.STEP_EXPANDED:
-            self.mapped.add(step)
         elif kind in _ENDS:
             if kind == EventKind.STEP_FAILED and body.get("retry_in") is not None:
                 self.again[task] = at + float(body["retry_in"])
@@ -150,8 +147,7 @@ def attempt_times(events: Iterable[Event], graph: Graph | None) -> list[AttemptT
         graph: what the run is of; None if it is gone: nothing is known of waiting for other steps then.
     """
     nodes = graph.nodes if graph is not None else {}
-    upstream = {name: node.upstream() for name, node in nodes.items()}
-    course = _Course(upstream, {name for name, node in nodes.items() if node.mapped})
+    course = _Course({name: node.upstream() for name, node in nodes.items()})
     for event in events:
         course.take(event)
     return course.result()
