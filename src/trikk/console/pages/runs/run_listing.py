@@ -72,7 +72,7 @@ def listed_runs(site: Site, pipeline: str, query: RunsWanted) -> tuple[dict[str,
     context = {
         "page": page,
         "order": query.sort,
-        "sorted_of": _SORTED if query.sort != Order.NEWEST and page.next is not None else 0,
+        "sorted_of": len(page.rows) if query.sort != Order.NEWEST and page.next is not None else 0,
         "states": list(RunStatus),
         "filters": query,
         "parameter_word": parameter_word,
