@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -94,7 +94,7 @@ def show_overview(doors: Doors, call: Call) -> View:
 
 
 def _incidents(doors: Doors, call: Call) -> list[dict[str, Any]]:
-    asked = Call(call.path, IncidentsQuery(limit=_LISTED), call.body, call.fields, call.headers, call.identity, "")
+    asked = replace(call, query=IncidentsQuery(limit=_LISTED))
     listed: list[dict[str, Any]] = list_incidents(doors, asked).document["incidents"]
     ranks = ["alarm", "warning", "info"]
     return sorted(listed, key=lambda i: (ranks.index(i["severity"]), i["since"]))

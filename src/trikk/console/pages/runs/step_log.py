@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response, StreamingResponse
 
 from trikk.core.errors import UnknownName
+from trikk.server.http.handlers.data_handlers import bytes_of
 from trikk.server.http.routes import TEXT_TYPE, Given
 from trikk.tracking.run_document import task_named
 
@@ -89,12 +90,4 @@ def download_log(doors: Doors, call: Call) -> Response:
         "content-security-policy": "sandbox; default-src 'none'",
         "content-length": str(size),
     }
-    return StreamingResponse(_parts(path, size), 200, headers, f"{TEXT_TYPE}; charset=utf-8")
-
-
-def _parts(path: Path, size: int) -> Iterator[bytes]:
-    """So many bytes of a file that may grow meanwhile."""
-    with path.open("rb") as file:
-        while size > 0 and (data := file.read(min(_AT_ONCE, size))):
-            size -= len(data)
-            yield data
+    return StreamingResponse(bytes_of(path, 0, size), 200, headers, f"{TEXT_TYPE}; charset=utf-8")
