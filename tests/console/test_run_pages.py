@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from tests.console.html_reader import read_page, send_form
 from tests.execution.command import Folder
 from tests.server.served import RunningServer, ServedProject
 
+from trikk.console.pages.compare import compare_page
 from trikk.console.pages.runs.attempt_times import attempt_times
 from trikk.runs.journals.journal import Event
 
@@ -147,7 +149,9 @@ def test_runs_are_put_side_by_side_what_differs_first(server: RunningServer, goo
     assert "at most 20" in read_page(client, f"/compare?runs={many}", 422).text
 
 
-def test_the_trials_of_a_sweep_are_ranked_and_drawn(server: RunningServer, place: ServedProject) -> None:
+def test_the_trials_of_a_sweep_are_ranked_and_drawn(
+    server: RunningServer, place: ServedProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Folder(place.root).trikk("sweep", "doubled", "-p", "count=2,3", "--metric", "sum")
     trial = next(row for row in place.project.journal.runs() if row.origin["kind"] == "sweep")
     address = f"/compare?sweep={trial.origin['sweep']}"
@@ -155,6 +159,12 @@ def test_the_trials_of_a_sweep_are_ranked_and_drawn(server: RunningServer, place
     page = read_page(server.client, address)
     assert "sum against count of 2 runs" in page.html
     assert f"/runs/{trial.id}" in page.links
+    assert "older trials are not shown" not in page.text
+    monkeypatch.setattr(compare_page, "_LOOKED", 1)
+    site: Any = SimpleNamespace(site=SimpleNamespace(project=place.project))
+    call: Any = SimpleNamespace(query=compare_page.CompareQuery(sweep=str(trial.origin["sweep"])))
+    view = compare_page.show_comparison(site, call)
+    assert ([t["run"] for t in view.document["trials"]], view.context["looked_at"]) == ([trial.id], 1)
 
 
 def test_each_tab_shows_its_part(server: RunningServer, place: ServedProject, good: str, failed: str) -> None:

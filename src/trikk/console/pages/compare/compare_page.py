@@ -86,6 +86,7 @@ def _sweep_view(project: Project, sweep: str, query: CompareQuery) -> View:
         for t in trials
     ]
     names = list(plan.space.searched)
+    has_more = bool(project.journal.runs(pipeline=plan.pipeline, limit=1, offset=_LOOKED))
     return View(
         f"Sweep {sweep}",
         "compare/sweep.html.j2",
@@ -95,7 +96,12 @@ def _sweep_view(project: Project, sweep: str, query: CompareQuery) -> View:
             "metric": plan.metric,
             "trials": [t.to_json() for t in trials],
         },
-        {"names": names, "left_out": len(rows) - len(trials), **_picture(points, query)},
+        {
+            "names": names,
+            "left_out": len(rows) - len(trials),
+            "looked_at": _LOOKED if has_more else 0,
+            **_picture(points, query),
+        },
         {
             "trials": lambda: Sheet(
                 ("number", "run", "state", "rank", *names, plan.metric, "seconds"),
