@@ -93,6 +93,8 @@ def test_a_stricter_wish_meets_too_little_history(folder: Folder) -> None:
         ["people", "--accept", "seldom"],
         ["people", "--known-ok", "2020-03-09"],
         ["people", "--from", "2020-05-01", "--to", "2020-04-01"],
+        ["people", "--from", "1000-01-01"],
+        ["people", "--to", "9999-12-31"],
         ["people", "--window", "week"],
         ["people", "--limit", "psi"],
     ],

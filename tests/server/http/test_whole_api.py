@@ -266,6 +266,8 @@ def test_what_is_watched_is_that_of_the_commands(server: RunningServer, folder: 
     assert replayed["rule"]["name"] == "loss"
     assert server.get("/monitors/people/backtest", 422, known_ok_from="2020-03-01")["next"]
     assert server.get("/monitors/people/backtest", 422, events="2020-02-31")["next"]
+    refused = server.get("/monitors/people/backtest", 422, **{"from": "0001-01-01", "to": "9999-12-31"})
+    assert "more than 3,000 nights" in refused["what"]
     compared = server.get("/monitors/people/ab", first="column:value", second="column:value", least_days=2)
     assert compared["difference"] == 0.0
     assert server.get("/monitors/people/ab", 422, first="column:value", second="column:value", metric="os:abort")

@@ -34,6 +34,8 @@ from trikk.monitoring.day_drift.drift_records import DriftRecord, DriftRecords
 from trikk.monitoring.figures.records import Records, WindowRecord
 from trikk.monitoring.monitor_definition import MonitorSpec
 
+_MOST_NIGHTS = 3000  # beyond what is known: each is looked at anew
+
 
 def backtest(project: Project, question: Question) -> Backtest:
     """Answer a question from a project's ledger.
@@ -170,10 +172,15 @@ def _nights(
             f"no window of {spec.name} could be judged yet: none has labels",
             next="trikk watch --once evaluates what has come in",
         )
-    ends = (datetime.fromtimestamp(at, zone).date() for at in (min(moments), max(moments)))
-    first, last = (wanted or end for wanted, end in zip((question.first, question.last), ends, strict=True))
+    earliest, latest = (datetime.fromtimestamp(at, zone).date() for at in (min(moments), max(moments)))
+    first, last = question.first or earliest, question.last or latest
     if last < first:
         raise UsageError(f"the nights from {first} to {last} are none", next="give --from and --to in order")
+    if (last - first).days > max(_MOST_NIGHTS, (latest - earliest).days):
+        raise UsageError(
+            f"there are more than {_MOST_NIGHTS:,} nights from {first} to {last}",
+            next=f"windows became known from {earliest} to {latest}: give days near these",
+        )
     return nights(first, last, evaluated, zone)
 
 

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from trikk.charts import Lines, Point, Series, Svg, line_chart
 from trikk.console.page_view import Sheet, View
-from trikk.core.errors import TrikkError, UsageError
+from trikk.core.errors import TrikkError
 from trikk.monitoring.figures.figure_course import span_of
 from trikk.monitoring.figures.records import Records
 from trikk.monitoring.monitor_definition import MonitorSpec
@@ -22,7 +22,6 @@ from trikk.server.http.routes import Call, Given
 
 _ROWS = 40  # thresholds on the page
 _EPISODES = 60
-_MOST_NIGHTS = 3000
 _SETTLES = timedelta(days=7)  # for incidents to resolve
 _FIELDS = ("threshold", "alarms", "alarm_nights", "false_alarms", "false_nights", "false_alarms_per_month")
 
@@ -49,8 +48,8 @@ def show_backtest(doors: Doors, call: Call) -> View:
     trouble = ""
     if query.alarm or query.when:
         fields = {field: getattr(query, field) for field in query.__struct_fields__}
+        fields["last"] = _last_night(doors, spec, query.last)
         try:
-            fields["last"] = _last_night(doors, spec, query)
             answer = run_backtest(doors, replace(call, query=BacktestQuery(**fields))).document
         except TrikkError as error:  # beside the form, where it is mended
             trouble = f"{error.what}; {error.next}" if error.next else error.what
@@ -85,21 +84,14 @@ def show_backtest(doors: Doors, call: Call) -> View:
     )
 
 
-def _last_night(doors: Doors, spec: MonitorSpec, query: BacktestPageQuery) -> date | None:
-    """The night after which no window can tell anything new: a monitor that stands still has years of them.
-
-    Raises:
-        UsageError: if there are too many nights to look at for a page.
-    """
+def _last_night(doors: Doors, spec: MonitorSpec, wanted: date | None) -> date | None:
+    """The night after which no window can tell anything new: a monitor that stands still has years of them."""
     span = span_of(doors.site.project.journal, spec, spec.windows[0], 1)
     if span is None:
-        return query.last
+        return wanted
     now = datetime.fromtimestamp(doors.site.clock.now(), UTC)
     night = min(span[1] + spec.label_delay + _SETTLES, now).date()
-    last = min(query.last or night, night)
-    if query.first and (last - query.first).days > _MOST_NIGHTS:
-        raise UsageError(f"there are more than {_MOST_NIGHTS:,} nights from {query.first}", next="begin later")
-    return last
+    return min(wanted or night, night)
 
 
 def _suggested(answer: dict[str, Any] | None) -> float | None:
