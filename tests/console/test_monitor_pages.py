@@ -171,6 +171,12 @@ def test_a_figure_over_time_leads_to_its_cases_and_these_to_one(server: RunningS
     assert "Rows behind it" in plain(server, f"{one}?rows=true").text
     assert "the run that made it is not known" in page.text
     assert "there is no prediction" in read_page(client, "/monitors/people/predictions/nothing", 404).text
+    hits = client.get("/search.json", params={"q": cases[0]["prediction_id"]}).json()["hits"]
+    assert [hit["address"].split("/")[2] for hit in hits] == ["kinds", "people"]  # either table may have it
+    assert hits[1]["address"] == one
+    odd = client.get("/search.json", params={"q": "<b>?#%"}).json()["hits"]
+    assert "there is no prediction" in read_page(client, odd[1]["address"], 404).text
+    assert client.get("/search.json?q=a%2Fb").json()["hits"] == []  # no address can have that
     for late in ("cases", "predictions/x"):
         assert "names no day" in read_page(client, f"/monitors/people/{late}?window=9999-12-31", 422).text
     assert client.get("/monitors/people.windows.csv").text.count("\n") == DAYS + 1

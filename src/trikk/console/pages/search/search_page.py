@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Annotated, TypedDict
@@ -14,10 +15,12 @@ from trikk.console.page_view import View
 from trikk.core.errors import TrikkError
 from trikk.core.text import shorten
 from trikk.models.registry import Registry
+from trikk.monitoring.figures.records import Records
 from trikk.monitoring.figures.records import names as monitor_names
+from trikk.runs.journals.ledger import Ledger
 from trikk.server.http.doors import Doors
 from trikk.server.http.handlers.stream_handlers import list_streams
-from trikk.server.http.routes import Call, Given
+from trikk.server.http.routes import PATH_NAMES, Call, Given
 
 _EACH, _ALL = 8, 40  # hits of one kind, and together
 _INCIDENTS = 1_000  # of the newest, whose titles are looked at
@@ -39,9 +42,11 @@ class Hit(TypedDict):
 
 
 def show_search(doors: Doors, call: Call) -> View:
-    """Find anything by a piece of its name or id; runs by the beginning of theirs."""
+    """Find anything by a piece of its name or id; runs by the beginning of theirs, predictions by all of it."""
     text = call.query.q.strip()
     hits = list(islice(_hits(doors, call, text), _ALL)) if text else []
+    if not hits and re.search(PATH_NAMES["prediction"], text):
+        hits = list(islice(_predictions(doors.site.project.journal, text), _EACH))
     return View(
         f"Find {shorten(text, 60)}" if text else "Find", "search/search.html.j2", {"q": text, "hits": hits}
     )
@@ -74,6 +79,18 @@ def _streams(doors: Doors, call: Call) -> list[str]:
         return [stream["name"] for stream in list_streams(doors, call).document["streams"]]
     except TrikkError:  # their part of trikk.toml is wrong, which their page says
         return []
+
+
+def _predictions(ledger: Ledger, text: str) -> Iterator[Hit]:
+    """The tables that may have a prediction of that id: looking into them takes too long for each key pressed."""
+    tables = set()
+    for name in monitor_names(ledger):
+        table = Records(ledger, name).spec().predictions
+        if table not in tables:
+            tables.add(table)
+            title = f"Look for {shorten(text, _TITLE)} in {table}"
+            address = f"/monitors/{quote(name, safe='')}/predictions/{quote(text, safe='')}"
+            yield Hit(kind="prediction", title=title, address=address)
 
 
 def _incidents(book: Book, text: str) -> Iterator[Hit]:
