@@ -10,7 +10,6 @@ from trikk.charts import (
     Bin,
     Cell,
     Dot,
-    Dots,
     Event,
     GraphEdge,
     GraphNode,
@@ -29,7 +28,6 @@ from trikk.charts import (
     Window,
     distribution_chart,
     dot_chart,
-    duration_chart,
     graph_drawing,
     heat_map,
     interval_plot,
@@ -37,7 +35,6 @@ from trikk.charts import (
     ranked_bars,
     run_bars,
     sparkline,
-    state_icon,
     step_lanes,
 )
 from trikk.charts.state_icons import STATES
@@ -77,7 +74,7 @@ def pictures(words: str = EVIL) -> dict[str, Svg]:
     edges = [
         GraphEdge(a.key, b.key, dashed=i % 2 == 0) for i, (a, b) in enumerate(zip(nodes, nodes[2:], strict=False))
     ]
-    runs = [Dot(i * DAY, 60.0 * 30**i, s, **link) for i, s in enumerate((*STATES, "a later state"))]
+    dots = [Dot(i * DAY, 60.0 * 30**i, s, **link) for i, s in enumerate((*STATES, "a later state", ""))]
     cells = [
         [
             Cell(v, words, scale, strong=v == 2.0, **link)
@@ -85,17 +82,12 @@ def pictures(words: str = EVIL) -> dict[str, Svg]:
         ]
     ] * 2
     return {
-        "dots": dot_chart(
-            Dots(words, [Dot(1.0, 2.0, **link)], words, words, words, line=[(1, 1), (2, 2)], line_name=words)
-        ),
-        "many dots": dot_chart(Dots(words, [Dot(i, i % 37 - 5.0) for i in range(2000)], x_log=True)),
-        "no dots": dot_chart(Dots(words)),
-        "durations": duration_chart(runs, words, zone=ZoneInfo("Europe/Oslo"), title=words),
+        "dots": dot_chart(dots, words, title=words, x_title=words, y_title=words),
+        "many dots": dot_chart([Dot(i, i % 37 - 5.0) for i in range(2000)], words),
+        "no dots": dot_chart([], words),
         "heat": heat_map(HeatMap(words, [words] * 2, [words] * 4, cells, words, words, words)),
         "narrow": heat_map(HeatMap(words, ["a"], ["1"], [[Cell(1.0, "5")]]), width=90),
-        "bars": ranked_bars(
-            [Bar(words, v, **link) for v in (2.0, 0.0, -1.0)], words, title=words, limit=1.0, limit_name=words
-        ),
+        "bars": ranked_bars([Bar(words, v, **link) for v in (2.0, 0.0, -1.0)], words, title=words),
         "bins": distribution_chart([Bin(words, 0.1, 0.2, **link), Bin("b", 0.0, 0.4)], words, title=words),
         "intervals": interval_plot(
             [Interval(words, -1.0, -2.0, 0.5, **link)], words, title=words, unit=words, sides=(words, "")
@@ -107,6 +99,5 @@ def pictures(words: str = EVIL) -> dict[str, Svg]:
         "nothing": line_chart(Lines(words)),
         "lanes": step_lanes([StepLane(words, [Attempt(phases, s, **link) for s in STATES], "/steps/a")], words),
         "graph": graph_drawing(nodes, edges, words),
-        "across": graph_drawing(nodes, [*edges, GraphEdge(nodes[-1].key, nodes[0].key)], words, downward=False),
-        **{f"icon-{state}": state_icon(state, words) for state in STATES},
+        "turned": graph_drawing(nodes, [*edges, GraphEdge(nodes[-1].key, nodes[0].key)], words),
     }

@@ -12,7 +12,6 @@ from tests.charts.shown import EVIL, pictures
 from trikk.charts import (
     DARK,
     Dot,
-    Dots,
     Event,
     Lines,
     Point,
@@ -139,7 +138,7 @@ def test_a_line_of_many_points_is_as_small_as_one_of_few_and_keeps_its_peaks() -
 
 def test_many_dots_are_as_small_as_few_and_no_links() -> None:
     dots = [Dot(i, i * 7919 % 10_007, href="/a") for i in range(20_000)]
-    picture = dot_chart(Dots("many", dots))
+    picture = dot_chart(dots, "many")
     assert "<a " not in picture
     assert len(picture) < 150_000
 

@@ -16,7 +16,6 @@ from trikk.charts import (
     Bin,
     Cell,
     Dot,
-    Dots,
     HeatMap,
     Interval,
     Lines,
@@ -192,9 +191,9 @@ def test_whatever_numbers_there_are_a_picture_has_none_that_is_not_one(
     pictures = [
         line_chart(lines),
         sparkline(values, "a", baseline=values[::-1]),
-        dot_chart(Dots("a", [Dot(v, v) for v in numbers], x_log=flag, y_unit=unit)),
+        dot_chart([Dot(v, v) for v in numbers], "a"),
         heat_map(HeatMap("a", ["r"], ["c"] * len(values), [[Cell(v) for v in values]])),
-        ranked_bars([Bar("a", v) for v in numbers], "a", limit=1.0),
+        ranked_bars([Bar("a", v) for v in numbers], "a"),
         distribution_chart([Bin("a", v, v) for v in numbers], "a"),
         interval_plot([Interval("a", v, v, v) for v in numbers], "a", unit=unit),
     ]

@@ -9,11 +9,9 @@ classes from one stylesheet, which a page links once; where there is none, `stan
     picture = run_bars([RunBar(61.0, "succeeded", href="/runs/a", title="a: 1 min")], "the last run of nightly")
 
 ======================================  =====================================================================
-small, for overviews                    `run_bars(bars, label)`, `sparkline(values, label)`,
-                                        `state_icon(state)` in a line of text
+small, for overviews                    `run_bars(bars, label)`, `sparkline(values, label)`
 figures over time                       `line_chart(Lines(label, [Series(...)], thresholds=..., events=...))`
-values against values, or time          `dot_chart(Dots(label, [Dot(x, y)]))`,
-                                        `duration_chart(runs, label, zone=zone)`
+values against values                   `dot_chart([Dot(x, y)], label)`
 tables of values                        `heat_map(HeatMap(label, rows, columns, cells))`
 features, distributions, comparisons    `ranked_bars(bars, label)`, `distribution_chart(bins, label)`,
                                         `interval_plot(intervals, label)`
@@ -40,7 +38,7 @@ Things to know:
 from __future__ import annotations
 
 from trikk.charts.bar_charts import Bar, Bin, distribution_chart, ranked_bars
-from trikk.charts.dot_chart import Dot, Dots, dot_chart, duration_chart
+from trikk.charts.dot_chart import Dot, dot_chart
 from trikk.charts.drawing.marks import Svg
 from trikk.charts.drawing.roles import DARK, LIGHT, colour, standalone, stylesheet
 from trikk.charts.graphs.graph_drawing import GraphEdge, GraphNode, graph_drawing
@@ -48,7 +46,7 @@ from trikk.charts.heat_map import Cell, HeatMap, heat_map
 from trikk.charts.interval_plot import Interval, interval_plot
 from trikk.charts.line_chart import Event, Lane, Lines, Point, Series, Span, Threshold, Window, line_chart
 from trikk.charts.run_bars import RunBar, run_bars, sparkline
-from trikk.charts.state_icons import STATES, state_icon
+from trikk.charts.state_icons import STATES
 from trikk.charts.step_lanes import Attempt, Phase, StepLane, step_lanes
 
 __all__ = [
@@ -60,7 +58,6 @@ __all__ = [
     "Bin",
     "Cell",
     "Dot",
-    "Dots",
     "Event",
     "GraphEdge",
     "GraphNode",
@@ -80,7 +77,6 @@ __all__ = [
     "colour",
     "distribution_chart",
     "dot_chart",
-    "duration_chart",
     "graph_drawing",
     "heat_map",
     "interval_plot",
@@ -89,7 +85,6 @@ __all__ = [
     "run_bars",
     "sparkline",
     "standalone",
-    "state_icon",
     "step_lanes",
     "stylesheet",
 ]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from trikk.charts.drawing.axes import (
-    LINE,
     Plot,
     axis_height,
     box_sample,
@@ -48,33 +47,23 @@ class Bin:
     title: str = ""
 
 
-def ranked_bars(
-    bars: Sequence[Bar],
-    label: str,
-    *,
-    title: str = "",
-    limit: float | None = None,
-    limit_name: str = "limit",
-    width: float = 480,
-) -> Svg:
+def ranked_bars(bars: Sequence[Bar], label: str, *, title: str = "", width: float = 480) -> Svg:
     """Bars from the left, one below the other, as given; negative ones reach to the left of zero.
 
     Args:
         bars: from above.
         label: the picture in words.
         title: stands above the picture.
-        limit: a value that is drawn across all of them.
-        limit_name: what it is.
         width: in pixels; the picture is as high as there are bars.
     """
     parts, top = heading(title, (), width)
-    top += LINE if limit is not None else 2
+    top += 2
     left = min(max((text_width(bar.name) for bar in bars), default=0.0) + 10, width * _MOST_NAME)
     texts = [bar.text or value_text(bar.value) for bar in bars]
     room = max((text_width(words, 10) for words in texts), default=0.0) + 8
     values = [finite(bar.value) or 0.0 for bar in bars]
     low = min([0.0, *values])
-    x = scale_over([0.0, *values, limit], left + room * (low < 0), width - room, room=0)
+    x = scale_over([0.0, *values], left + room * (low < 0), width - room, room=0)
     bottom = top + _ROW * max(len(bars), 1)
     for row, (bar, value, words) in enumerate(zip(bars, values, texts, strict=True)):
         upper = top + row * _ROW
@@ -87,10 +76,6 @@ def ranked_bars(
         body += text(words, (after[0], upper + 13.5), "small soft", anchor=after[1])
         parts.append(linked(body, bar.title or f"{bar.name}: {words}", bar.href))
     parts.append(segment((x(0.0), top), (x(0.0), bottom), "thin edge"))
-    if limit is not None:
-        half = text_width(limit_name, 10) / 2
-        parts.append(segment((x(limit), top), (x(limit), bottom), "dashed threshold"))
-        parts.append(text(limit_name, (min(x(limit), width - half), top - 4), "small threshold", anchor="middle"))
     return drawing(width, bottom + 4, label, parts)
 
 

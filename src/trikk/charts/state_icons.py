@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trikk.charts.drawing.marks import Place, Svg, drawing, number, outline, path, rect, spot
+from trikk.charts.drawing.marks import Place, number, outline, path, rect, spot
 
 # In a square from -5 to 5, with relative paths so that a sign is moved by its first place alone.
 _SIGNS: dict[str, tuple[str, str]] = {
@@ -30,17 +30,6 @@ def state_sign(state: str, middle: Place, size: float = 10) -> str:
     scaled = "" if size == 10 else f" scale({number(size / 10)})"
     place = f"translate({number(middle[0])} {number(middle[1])}){scaled}"
     return f'<path transform="{place}" d="M0 0{moves}" class="{look} {known_state(state)}"/>'
-
-
-def state_icon(state: str, label: str = "", size: float = 12) -> Svg:
-    """The sign of a state as a picture of its own, to stand in a line of text.
-
-    Args:
-        state: "succeeded", "failed", ...
-        label: what it is called for those who do not see it; the state if not given.
-        size: in pixels.
-    """
-    return drawing(size, size, label or state, [state_sign(state, (size / 2, size / 2), size * 10 / 12)])
 
 
 def bar_of(state: str, left: float, top: float, width: float, bottom: float) -> str:

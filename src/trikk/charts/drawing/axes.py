@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trikk.charts.drawing.glyph_widths import fitted, text_width
-from trikk.charts.drawing.marks import circle, moved, number, path, rect, segment, spot, text
+from trikk.charts.drawing.marks import moved, number, path, rect, segment, spot, text
 from trikk.charts.drawing.scales import Scale, Tick
 
 LINE = 14
@@ -28,11 +28,6 @@ class Sample:
 def line_sample(look: str, name: str) -> Sample:
     """A line in a legend."""
     return Sample(segment((0, 0), (_SAMPLE, 0), look), name)
-
-
-def dot_sample(look: str, name: str) -> Sample:
-    """A dot in a legend."""
-    return Sample(circle((_SAMPLE / 2, 0), 3.5, look), name)
 
 
 def box_sample(look: str, name: str) -> Sample:

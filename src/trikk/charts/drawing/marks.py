@@ -127,11 +127,6 @@ def text(
     )
 
 
-def group(parts: Iterable[str], look: str) -> str:
-    """Marks that share a look."""
-    return f'<g class="{look}">{"".join(parts)}</g>'
-
-
 def moved(body: str, place: Place) -> str:
     """Marks around the origin, put elsewhere."""
     return f'<g transform="translate({spot(place)})">{body}</g>'

@@ -51,85 +51,79 @@ class GraphEdge:
     dashed: bool = False
 
 
-def graph_drawing(
-    nodes: Sequence[GraphNode], edges: Sequence[GraphEdge], label: str, *, downward: bool = True
-) -> Svg:
-    """A graph in layers, in its natural size: a page that is narrower scrolls it.
+def graph_drawing(nodes: Sequence[GraphNode], edges: Sequence[GraphEdge], label: str) -> Svg:
+    """A graph in layers from left to right, in its natural size: a page that is narrower scrolls it.
 
     Args:
         nodes: their order decides where the edges leave it open.
         edges: those of nodes that there are not are left out.
         label: the picture in words.
-        downward: from above to below; else from left to right.
     """
     numbers = {node.key: place for place, node in enumerate(nodes)}
     known = [edge for edge in dict.fromkeys(edges) if edge.source in numbers and edge.target in numbers]
     pairs = [(numbers[edge.source], numbers[edge.target]) for edge in known]
     sizes = [_size(node) for node in nodes]
-    layout = layered([w if downward else h for w, h in sizes], pairs, gap=18 if downward else 12)
+    layout = layered([high for _, high in sizes], pairs, gap=12)
     depths = [0.0] * (max(layout.layers, default=-1) + 1)
-    for layer, (wide, high) in zip(layout.layers, sizes, strict=True):
-        depths[layer] = max(depths[layer], high if downward else wide)
+    for layer, (wide, _) in zip(layout.layers, sizes, strict=True):
+        depths[layer] = max(depths[layer], wide)
     starts = [_MARGIN]
     for depth in depths:
         starts.append(starts[-1] + depth + _BETWEEN)
-    ways = _Ways(layout, starts, depths, [h if downward else w for w, h in sizes], downward=downward)
+    ways = _Ways(layout, starts, depths, [wide for wide, _ in sizes])
     solid = "".join(ways.of(pair) for edge, pair in zip(known, pairs, strict=True) if not edge.dashed)
     dashed = "".join(ways.of(pair) for edge, pair in zip(known, pairs, strict=True) if edge.dashed)
     parts = [path(way, f"{look} edge") for way, look in ((solid, "thin"), (dashed, "dashed")) if way]
     for place, (node, (wide, high)) in enumerate(zip(nodes, sizes, strict=True)):
-        across, along = ways.middle(place), ways.depth(place)
-        left, top = (across - wide / 2, along - high / 2) if downward else (along - wide / 2, across - high / 2)
+        left, top = ways.along(place) - wide / 2, ways.across(place) - high / 2
         parts.append(_node(node, left, top, wide, high))
-    length, depth = layout.length + 2 * _MARGIN, starts[-1] - _BETWEEN * bool(depths) + _MARGIN
-    return drawing(*((length, depth) if downward else (depth, length)), label, parts, natural=True)
+    width = starts[-1] - _BETWEEN * bool(depths) + _MARGIN
+    return drawing(width, layout.length + 2 * _MARGIN, label, parts, natural=True)
 
 
 @dataclass(frozen=True, slots=True)
 class _Ways:
-    """Where edges run: out of a node's end, through their bends, into the next one's start."""
+    """Where edges run: out of a node's right end, through their bends, into the next one's left."""
 
     layout: Layout
     starts: list[float]
     depths: list[float]
-    sizes: list[float]
-    downward: bool
+    widths: list[float]
 
-    def middle(self, node: int) -> float:
+    def across(self, node: int) -> float:
+        """How far down a node's middle is."""
         return self.layout.middles[node] + _MARGIN
 
-    def depth(self, node: int) -> float:
+    def along(self, node: int) -> float:
+        """How far to the right it is."""
         layer = self.layout.layers[node]
         return self.starts[layer] + self.depths[layer] / 2
 
     def of(self, pair: tuple[int, int]) -> str:
         a, b = pair
-        sign = -1 if pair in self.layout.turned else 1
-        along = [self.depth(a) + sign * self.sizes[a] / 2, self.depth(b) - sign * self.sizes[b] / 2]
-        across = [self.middle(a), *(place + _MARGIN for place in self.layout.bends.get(pair, ())), self.middle(b)]
         if a == b:
             return ""
-        way = f"M{self.spot(across[0], along[0])}"
-        layer, here = self.layout.layers[a], along[0]
+        sign = -1 if pair in self.layout.turned else 1
+        here, target = self.along(a) + sign * self.widths[a] / 2, self.along(b) - sign * self.widths[b] / 2
+        bends = (place + _MARGIN for place in self.layout.bends.get(pair, ()))
+        across = [self.across(a), *bends, self.across(b)]
+        way, layer = f"M{spot((here, across[0]))}", self.layout.layers[a]
         for place, (start, end) in enumerate(itertools.pairwise(across)):
             last = place == len(across) - 2
             layer += sign
             first, second = self.starts[layer], self.starts[layer] + self.depths[layer]
-            entry = along[1] if last else first if sign > 0 else second
+            entry = target if last else first if sign > 0 else second
             half = (here + entry) / 2
             if abs(start - end) < 0.1:
-                way += f"L{self.spot(end, entry)}"
+                way += f"L{spot((entry, end))}"
             else:
-                way += f"C{self.spot(start, half)} {self.spot(end, half)} {self.spot(end, entry)}"
+                way += f"C{spot((half, start))} {spot((half, end))} {spot((entry, end))}"
             here = entry
             if not last:
                 here = second if sign > 0 else first
-                way += f"L{self.spot(end, here)}"
+                way += f"L{spot((here, end))}"
         end, back = across[-1], here - 5 * sign
-        return f"{way}M{self.spot(end - 3.5, back)}L{self.spot(end, here)}L{self.spot(end + 3.5, back)}"
-
-    def spot(self, across: float, along: float) -> str:
-        return spot((across, along) if self.downward else (along, across))
+        return f"{way}M{spot((back, end - 3.5))}L{spot((here, end))}L{spot((back, end + 3.5))}"
 
 
 def _lines(node: GraphNode) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
-from trikk.charts import Dot, Dots, Svg, dot_chart
+from trikk.charts import Dot, Svg, dot_chart
 from trikk.console.page_view import Sheet, View
 from trikk.core.errors import UsageError
 from trikk.server.http.doors import Doors
@@ -165,7 +165,7 @@ def _scatter(points: Sequence[_Point], x: str, y: str) -> Svg | None:
     ]
     if len(dots) < 2:
         return None
-    return dot_chart(Dots(f"{y} against {x} of {len(dots)} runs", dots, x_title=x, y_title=y))
+    return dot_chart(dots, f"{y} against {x} of {len(dots)} runs", x_title=x, y_title=y)
 
 
 def _grouped(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:

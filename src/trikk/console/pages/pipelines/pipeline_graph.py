@@ -32,7 +32,7 @@ def pipeline_picture(graph: Graph, state: RunState | None = None) -> Svg | None:
         if node.write is not None:
             edges.append(GraphEdge(node.name, f"table {node.write.table}"))
     label = f"the graph of {graph.pipeline}: {len(graph.nodes)} steps, {len(_tables(graph))} tables"
-    return graph_drawing(nodes, edges, label, downward=False)
+    return graph_drawing(nodes, edges, label)
 
 
 def kind_of_step(node: Node) -> str:
