@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -179,3 +180,11 @@ def test_gc_removes_what_killed_attempts_left_but_not_the_files_of_one_that_runs
     assert folder.good("gc")["reasons"] == ["1 leftovers of attempts that were killed"]
     assert (used / "file").exists()
     assert not left.exists()
+    uploads = folder.root / ".trikk" / "uploads"
+    for name, age in ("old", 7200), ("new", 0):
+        (uploads / name).mkdir(parents=True)
+        (uploads / name / "days.csv").write_text("day\n")
+        os.utime(uploads / name, (0, 0))  # as of one that takes long to come
+        os.utime(uploads / name / "days.csv", (time.time() - age,) * 2)
+    assert folder.good("gc")["reasons"] == ["1 leftovers of attempts that were killed"]
+    assert [path.name for path in uploads.iterdir()] == ["new"]

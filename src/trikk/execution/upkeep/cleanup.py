@@ -339,6 +339,8 @@ def _kind(project: Project, digest: str) -> str:
 def _sweep_workspace(project: Project, report: Collected, before: float, *, dry_run: bool) -> None:
     """Remove half-written files and copies that attempts left when they were killed."""
     left = [p for p in project.store.workspace().iterdir() if _is_old(p, before) and not _is_used(p)]
+    # What servers were being sent when they were killed: by the file's age, as one that still comes is written to.
+    left += [file.parent for file in (project.state_dir / "uploads").glob("*/*") if _is_old(file, before)]
     if left:
         report.reasons.append(f"{len(left)} leftovers of attempts that were killed")
     for path in [] if dry_run else left:
