@@ -1,4 +1,4 @@
-"""A page as a test reads it: its texts, links, forms, and what the policy for pages forbids."""
+"""A page as a test reads it: texts, links, forms, what the policy for pages forbids, what browsers would mend."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
+UNCLOSED = frozenset(("br", "hr", "img", "input", "link", "meta", "option"))  # elements that need no end tag
+ROWS = frozenset(("table", "thead", "tbody", "tfoot", "tr"))  # text in these is moved in front of the table
 
 
 @dataclass
@@ -28,6 +30,8 @@ class HtmlPage(HTMLParser):
         self.links: dict[str, str] = {}  # address -> text
         self.forms: list[Form] = []
         self.forbidden: list[str] = []  # what the policy would block
+        self.malformed: list[str] = []  # what a browser would mend by a guess
+        self._open: list[str] = []
         self._texts: list[str] = []
         self._link: str | None = None
         self._in_button = False
@@ -35,10 +39,12 @@ class HtmlPage(HTMLParser):
         self._options = 0  # of it, so far
         self._quiet = 0
         self.feed(html)
+        self.malformed += [f"<{tag}> is not closed" for tag in self._open]
         self.text = " ".join(" ".join(self._texts).split())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given: dict[str, Any] = dict(attrs)
+        self._nest(tag)
         if "style" in given or any(name.startswith("on") for name in given) or tag == "style":
             self.forbidden.append(self.get_starttag_text() or tag)
         if tag == "script" and not given.get("src", "").startswith("/static/"):
@@ -62,7 +68,15 @@ class HtmlPage(HTMLParser):
         elif tag == "title":
             self._quiet += 1
 
+    def _nest(self, tag: str) -> None:
+        if tag in ("td", "th") and self._open[-1:] != ["tr"]:
+            self.malformed.append(f"<{tag}> outside of a row, line {self.getpos()[0]}")
+        if tag not in UNCLOSED:
+            self._open.append(tag)
+
     def handle_endtag(self, tag: str) -> None:
+        if tag not in UNCLOSED and (not self._open or self._open.pop() != tag):
+            self.malformed.append(f"</{tag}> closes something else, line {self.getpos()[0]}")
         if tag == "a":
             self._link = None
         elif tag == "button":
@@ -73,6 +87,8 @@ class HtmlPage(HTMLParser):
             self._quiet -= 1
 
     def handle_data(self, data: str) -> None:
+        if data.strip() and self._open and self._open[-1] in ROWS:
+            self.malformed.append(f"{data.strip()!r} between the cells, line {self.getpos()[0]}")
         if self._quiet:
             return
         self._texts.append(data)
@@ -87,12 +103,13 @@ class HtmlPage(HTMLParser):
 
 
 def read_page(client: httpx.Client, path: str, status: int = 200) -> HtmlPage:
-    """Get a page as a browser does; nothing on it may be what the policy blocks."""
+    """Get a page as a browser does; nothing on it may be what the policy blocks or a browser has to mend."""
     answer = client.get(path, headers={"accept": "text/html"})
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"].startswith("text/html")
     page = HtmlPage(answer.text)
     assert not page.forbidden
+    assert not page.malformed
     return page
 
 

@@ -127,7 +127,8 @@ def test_no_page_holds_what_somebody_has_written(pages: dict[str, str]) -> None:
         if not is_html(text):
             continue
         shown += "data-evil" in text
-        wrong += [f"{address}: {element}" for element in [*Intruders(text).elements, *HtmlPage(text).forbidden]]
+        page = HtmlPage(text)
+        wrong += [f"{address}: {each}" for each in [*Intruders(text).elements, *page.forbidden, *page.malformed]]
         if "49</b>" in text or "49&lt;/b" in text:
             wrong.append(f"{address}: a template of somebody's was filled in")
     assert wrong == []
