@@ -22,7 +22,7 @@ from trikk.console.rendering import form_context, page_response
 from trikk.core.errors import TrikkError
 from trikk.server.http.doors import Doors
 from trikk.server.http.forms import BACK, DONE, KEY
-from trikk.server.http.problems import problem_of
+from trikk.server.http.problems import status_of
 from trikk.server.http.request_keys import Keyed
 from trikk.server.http.route_table import ROUTES
 from trikk.server.http.routes import API, HTML_TYPE, Answer, Call, Route
@@ -105,7 +105,7 @@ class ShownAgain(Refused):
 
 
 def _shown_again(view: View, error: TrikkError, doors: Doors, call: Call) -> ShownAgain:
-    status = problem_of(error).status
+    status = status_of(error)
     token, cookie = form_token(call)
     context = form_context(view, call, token)
     response = page_response(view.template, context, doors, call.identity, call.headers, cookie, status)

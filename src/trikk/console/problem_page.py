@@ -14,9 +14,8 @@ from trikk.console.form_actions import ShownAgain
 from trikk.console.rendering import page_response
 from trikk.server.http.doors import Doors
 from trikk.server.http.handlers.sign_in_handlers import LocalPath
-from trikk.server.http.problems import problem_of
+from trikk.server.http.problems import problem_headers, problem_of
 from trikk.server.http.web_app import target_of
-from trikk.web.refused import Refused
 
 if TYPE_CHECKING:
     from trikk.access.identity import Identity
@@ -35,10 +34,7 @@ def problem_page(doors: Doors, error: BaseException, scope: Scope, identity: Ide
         return RedirectResponse(address, 303, {"cache-control": "no-store"})
     context = {"problem": problem, "above": scope["path"].rpartition("/")[0] or "/"}
     response = page_response("problem.html.j2", context, doors, identity, headers, status=problem.status)
-    for name, value in (error.headers if isinstance(error, Refused) else {}).items():
-        response.headers[name] = value
-    if problem.status in (401, 403, 413, 429):
-        response.headers["connection"] = "close"  # what is left of the request is not read
+    response.headers.update(problem_headers(error, problem))
     return response
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import threading
+from types import SimpleNamespace
+from typing import Any
 
+import httpx
 import msgspec
 import pytest
 
+from trikk.access.identity import LOCAL
 from trikk.core.errors import (
     ArtifactMissing,
     Conflict,
@@ -23,7 +27,11 @@ from trikk.server.http import doors
 from trikk.server.http.doors import Workers
 from trikk.server.http.json_answers import encoded
 from trikk.server.http.problems import problem_of
+from trikk.server.http.routes import Route
+from trikk.server.http.web_app import WebApp
+from trikk.web.callers import Callers
 from trikk.web.refused import Refused
+from trikk.web.request_body import RequestBodies
 
 
 def test_what_only_looks_does_not_wait_for_what_is_locked() -> None:
@@ -93,6 +101,37 @@ def test_an_error_has_a_status_and_words(error: Exception, status: int, caplog: 
         assert "password" not in problem.what + str(problem.next)
         assert "secret" not in problem.what + str(problem.next)
         assert caplog.records
+
+
+def test_what_nobody_has_foreseen_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(*_: object) -> Any:
+        raise ValueError("a password in a text")
+
+    async def ask() -> httpx.Response:
+        counted = SimpleNamespace(inc=lambda: None, observe=lambda _: None)
+        metrics = SimpleNamespace(requests=SimpleNamespace(labels=lambda *_: counted), seconds=counted)
+        doors: Any = SimpleNamespace(workers=Workers(), metrics=metrics)
+        guard: Any = SimpleNamespace(identify=lambda *_, **__: asyncio.sleep(0, LOCAL), admit=lambda who, *_: who)
+        proxies: Any = SimpleNamespace(resolve=lambda scope: scope)
+        connections: Any = SimpleNamespace(say=lambda *_: None)
+        app = WebApp(
+            doors,
+            [Route("GET", "/broken", broken)],
+            lambda: ((), None),
+            proxies,
+            Callers("127.0.0.1", [], []),
+            guard,
+            RequestBodies(1000, connections),
+            connections,
+        )
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+            answer = await client.get("/broken")
+        doors.workers.close()
+        return answer
+
+    answer = asyncio.run(ask())
+    assert (answer.status_code, "password" in answer.text) == (500, False)
+    assert [record.name for record in caplog.records if record.exc_info] == ["trikk.server"]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {"a": [float("-inf")]}, "\ud800", {"\udcff": 1.5}])

@@ -253,6 +253,12 @@ def test_a_project_whose_code_does_not_load_is_served_as_far_as_it_goes(tmp_path
         assert server.post("/triggers/daily/fire", None, 503)["next"]
         assert server.get("/runs")["runs"] == []
         assert "nothing_like_that" in server.post("/runs", ADD, 503)["what"]
+        page = server.client.get("/pipelines/add/start")
+        assert (page.status_code, page.headers["retry-after"], "nothing_like_that" in page.text) == (
+            503,
+            "2",
+            True,
+        )
         ready = server.client.get("/readyz")
         assert ready.status_code == 503
         assert "nothing_like_that" in ready.json()["problems"][0]["what"]

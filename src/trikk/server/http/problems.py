@@ -76,8 +76,7 @@ class Problem(Record, frozen=True):
 def problem_of(error: BaseException) -> Problem:
     """The problem that an error is to a client; one that nobody has foreseen is logged, and told by its kind."""
     if isinstance(error, TrikkError):
-        status = error.status if isinstance(error, Refused) else status_of(error)
-        return _problem(status, error)
+        return _problem(status_of(error), error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE):
         told = TrikkError(f"the system refused: {error.strerror}", next="make room, then try again")
         return _problem(503, told)
@@ -90,7 +89,19 @@ def problem_of(error: BaseException) -> Problem:
 
 def status_of(error: TrikkError) -> int:
     """The status of one of trikk's errors: 4xx where the client can mend it, 503 where waiting may help."""
+    if isinstance(error, Refused):
+        return error.status
     return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
+
+
+def problem_headers(error: BaseException, problem: Problem) -> dict[str, str]:
+    """The header fields of an answer that explains an error, be it a document or a page."""
+    headers = dict(error.headers) if isinstance(error, Refused) else {}
+    if problem.status == 503:
+        headers.setdefault("retry-after", str(RETRY_AFTER))
+    if problem.status in (401, 403, 413, 429):
+        headers["connection"] = "close"  # what is left of the request is not read
+    return headers
 
 
 def _problem(status: int, error: TrikkError) -> Problem:

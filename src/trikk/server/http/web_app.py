@@ -19,13 +19,14 @@ from starlette.routing import Route as PathRoute
 from starlette.routing import Router
 
 from trikk.access.audit import recorded
+from trikk.core.errors import TrikkError
 from trikk.core.settings import upload_limit
 from trikk.core.text import shorten
 from trikk.server.http.conditions import has_it, tag_of
 from trikk.server.http.doors import Doors
 from trikk.server.http.forms import DONE, FORM_TYPE, joined, read_form
 from trikk.server.http.json_answers import encoded
-from trikk.server.http.problems import PROBLEM_TYPE, RETRY_AFTER, problem_of
+from trikk.server.http.problems import PROBLEM_TYPE, problem_headers, problem_of, status_of
 from trikk.server.http.routes import API, NAME, PATH_NAMES, Answer, Call, Pages, Route
 from trikk.web.callers import Callers, address_of
 from trikk.web.refused import JSON_TYPE, Refused
@@ -139,7 +140,7 @@ class WebApp:
             return
         except Exception as error:  # noqa: BLE001 - no client may get a stack trace, nor wait for ever
             response = self._problem(route, error, scope, identity)
-            is_denied = problem_of(error).status in (401, 403, 429)
+            is_denied = isinstance(error, TrikkError) and status_of(error) in (401, 403, 429)
             # What a handler was called for is written down by `_handled`.
             if (is_denied or route.changes) if call is None else (is_denied and route.is_open):
                 self._guard.refusals.note(
@@ -257,11 +258,7 @@ def _shared(send: Send, origin: str) -> Send:
 def problem_response(error: BaseException, **headers: str) -> Response:
     """The answer that explains an error."""
     problem = problem_of(error)
-    headers |= error.headers if isinstance(error, Refused) else {}
-    if problem.status == 503:
-        headers.setdefault("retry-after", str(RETRY_AFTER))
-    if problem.status in (401, 403, 413, 429):
-        headers["connection"] = "close"  # what is left of the request is not read
+    headers |= problem_headers(error, problem)
     return Response(encoded(problem), problem.status, _safe(headers), PROBLEM_TYPE)
 
 
