@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +16,7 @@ from tests.server.served import RunningServer, ServedProject
 
 from trikk.console.pages.compare import compare_page
 from trikk.console.pages.runs.attempt_times import attempt_times
+from trikk.console.pages.runs.runs_memory import read_run
 from trikk.runs.journals.journal import Event
 
 PIPELINES = """
@@ -113,6 +116,26 @@ def test_a_run_is_told_and_what_users_wrote_is_text(server: RunningServer, good:
     assert "<script>alert" not in broken.html
     assert f"trikk resume {failed}" in broken.text
     read_page(server.client, "/runs/nonesuch", 404)
+
+
+def test_a_run_is_read_once_for_all_who_look(
+    place: ServedProject, good: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, reads = place.project.journal, Counter[str]()
+    events = journal.events
+
+    def counted(run: str, **only: Any) -> list[Event]:
+        reads[run] += 1
+        return events(run, **only)
+
+    monkeypatch.setattr(journal, "events", counted)
+    with ThreadPoolExecutor(8) as pool:
+        several = list(pool.map(lambda _: read_run(place.project, good), range(24)))
+    assert all(each is several[0] for each in several)
+    assert reads == {good: 1}
+    event = journal.append(good, "note.added", {}, at=1.0)
+    assert read_run(place.project, good).state.seq == event.seq > several[0].state.seq
+    assert reads == {good: 2}
 
 
 def test_runs_are_listed_as_they_are_asked_for(server: RunningServer, good: str, failed: str) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from trikk.core.errors import TrikkError, UnknownName
 from trikk.core.values import JSON
 from trikk.execution.project import Project
 from trikk.execution.upkeep.run_costs import cost_of
-from trikk.runs.journals.journal import Event
 from trikk.runs.run_state import RunState, TaskState
 from trikk.storage.artifact import Artifact
-from trikk.tracking.fold import read_record
+from trikk.tracking.fold import RunRecord, read_record
 
 
 def run_document(project: Project, run: str, now: float) -> dict[str, JSON]:
@@ -22,14 +20,16 @@ def run_document(project: Project, run: str, now: float) -> dict[str, JSON]:
         UnknownName: if there is no such run.
     """
     events = project.journal.events(run)
-    return state_document(project, project.state_after(run, events), events, now)
+    return state_document(
+        project, project.state_after(run, events), read_record(project.journal, run, events), now
+    )
 
 
-def state_document(project: Project, state: RunState, events: Sequence[Event], now: float) -> dict[str, JSON]:
-    """The same of a run whose events, all of them, have been read already."""
+def state_document(project: Project, state: RunState, record: RunRecord, now: float) -> dict[str, JSON]:
+    """The same of a run whose state, and what its steps have logged, have been read already."""
     cost = cost_of(project, state.id, now)
     priced: dict[str, JSON] = {"cost": cost.to_json()} if cost else {}
-    return {**state.to_json(), **priced, **read_record(project.journal, state.id, events).to_json()}
+    return {**state.to_json(), **priced, **record.to_json()}
 
 
 def step_document(project: Project, state: RunState, text: str) -> dict[str, JSON]:

@@ -11,13 +11,13 @@ from starlette.responses import Response, StreamingResponse
 from trikk.console.page_view import View
 from trikk.console.pages.artifacts.artifact_preview import of_file, preview
 from trikk.console.pages.artifacts.media_types import SHOWN_AS_THEY_ARE, is_picture, media_type
+from trikk.console.pages.runs.runs_memory import read_run
 from trikk.core.errors import UnknownName
 from trikk.server.http.conditions import has_it
 from trikk.server.http.doors import Doors
 from trikk.server.http.handlers.data_handlers import bytes_of
 from trikk.server.http.routes import NAME, Call, Given
 from trikk.storage.codecs.manifest import KINDS
-from trikk.tracking.fold import read_record
 from trikk.tracking.run_artifacts import file_name, find, outputs
 from trikk.web.refused import Refused
 
@@ -75,10 +75,9 @@ def _named(project: Project, query: ArtifactQuery, digest: str) -> Artifact | No
     """The artifact as its run has written it down; None if it is not said, or is another one."""
     if query.run is None or query.name is None:
         return None
-    events = project.journal.events(query.run)
-    state = project.state_after(query.run, events)
+    read = read_run(project, query.run)
     try:
-        artifact = find(outputs(state, read_record(project.journal, state.id, events)), query.name).artifact
+        artifact = find(outputs(read.state, read.record), query.name).artifact
     except UnknownName:
         return None
     for place in query.inside.split(".") if query.inside else ():

@@ -6,7 +6,7 @@ don't say is left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.record import Record
@@ -74,7 +74,7 @@ class _Course:
         self.since: float | None = None  # the run has gone on since
         self.open: dict[Task, _Open] = {}
         self.attempts: list[AttemptTimes] = []
-        self.groups: dict[str, AttemptTimes] = {}
+        self.groups: dict[str, list[AttemptTimes]] = {}
 
     def take(self, event: Event) -> None:
         kind, at, body = event.kind, event.at, event.body
@@ -127,7 +127,7 @@ class _Course:
         if item is None:
             self.attempts.append(one)
         else:
-            self.groups[step] = _together(self.groups.get(step), one)
+            self.groups.setdefault(step, []).append(one)
 
     def lose(self, at: float, state: str) -> None:
         for task in list(self.open):
@@ -136,7 +136,7 @@ class _Course:
     def result(self) -> list[AttemptTimes]:
         for task in list(self.open):
             self.end(task, None, "running", {})
-        return [*self.attempts, *self.groups.values()]
+        return [*self.attempts, *(_together(step, several) for step, several in self.groups.items())]
 
 
 def attempt_times(events: Iterable[Event], graph: Graph | None) -> list[AttemptTimes]:
@@ -156,18 +156,15 @@ def attempt_times(events: Iterable[Event], graph: Graph | None) -> list[AttemptT
 _WORST = ("running", "failed", "lost", "cancelled", "succeeded")
 
 
-def _together(group: AttemptTimes | None, one: AttemptTimes) -> AttemptTimes:
+def _together(step: str, several: Sequence[AttemptTimes]) -> AttemptTimes:
     """A mapped step's items as one stretch of time, with the state of the worst of them."""
-    if group is None:
-        return AttemptTimes(one.step, 0, one.state, one.ready, one.started, one.ended, count=1)
-    ready = [at for at in (group.ready, one.ready) if at is not None]
-    end = None if group.ended is None or one.ended is None else max(group.ended, one.ended)
+    ends = [attempt.ended for attempt in several if attempt.ended is not None]
     return AttemptTimes(
-        one.step,
+        step,
         0,
-        min(group.state, one.state, key=_WORST.index),
-        min(ready, default=None),
-        min(group.started, one.started),
-        end,
-        count=(group.count or 0) + 1,
+        min((attempt.state for attempt in several), key=_WORST.index),
+        min((attempt.ready for attempt in several if attempt.ready is not None), default=None),
+        min(attempt.started for attempt in several),
+        max(ends) if len(ends) == len(several) else None,
+        count=len(several),
     )

@@ -12,8 +12,8 @@ from msgspec import Meta
 
 from trikk.console.page_view import Sheet, View
 from trikk.console.pages.pipelines.pipeline_graph import pipeline_picture
-from trikk.console.pages.runs.attempt_times import AttemptTimes, attempt_times
 from trikk.console.pages.runs.run_course import course_picture
+from trikk.console.pages.runs.runs_memory import RunRead, read_run
 from trikk.core.errors import TrikkError
 from trikk.execution.code.code_changes import FOLDER, code_changes, locked_inputs
 from trikk.execution.replay import comparison_of
@@ -23,15 +23,11 @@ from trikk.runs.states import OVER, RunStatus
 from trikk.server.http.doors import Doors
 from trikk.server.http.handlers.run_handlers import document_with_waits
 from trikk.server.http.routes import NAME, Call, Given
-from trikk.tracking.fold import read_record
 from trikk.tracking.lineage import lineage
 from trikk.tracking.run_artifacts import outputs
 
 if TYPE_CHECKING:
-    from trikk.charts import Svg
     from trikk.execution.project import Project
-    from trikk.pipeline.graph import Graph
-    from trikk.runs.journals.journal import Event
     from trikk.runs.run_state import RunState
 
 _OUTPUTS, _METRICS = 200, 30  # that are shown at most; the tables to take along have all
@@ -61,32 +57,24 @@ class _Shown:
 
     project: Project
     doors: Doors
-    document: dict[str, Any]
-    state: RunState
-    events: list[Event]
-    graph: Graph | None
+    run: RunRead
 
 
 def show_run(doors: Doors, call: Call) -> View:
     """Show one run."""
     query: RunPageQuery = call.query
     project, run = doors.site.project, call.path["run"]
-    events = project.journal.events(run)
-    state = project.state_after(run, events)
-    document = without_items(document_with_waits(doors, state, events))
-    try:
-        graph = project.graph(state)
-    except TrikkError:  # it waits in a queue, or clean-up has removed the graph
-        graph = None
-    shown = _Shown(project, doors, document, state, events, graph)
-    part, trouble = _read(lambda: _PARTS[query.tab](shown, query))
+    read = read_run(project, run)
+    state, graph = read.state, read.graph
+    document = without_items(document_with_waits(doors, state, read.record))
+    part, trouble = _part(lambda: _PARTS[query.tab](_Shown(project, doors, read), query))
     is_over = state.state in OVER
     failed = [
         step for step in document["steps"] if step["error"] and step["state"] not in ("succeeded", "skipped")
     ]
     is_open_to_resume = state.state in (RunStatus.FAILED, RunStatus.CANCELLED) and not state.forgotten
     context = {
-        "course": _course(shown, part) if query.tab is Tab.STEPS else None,
+        "course": course_picture(state, read.attempts, doors.site.clock.now()) if query.tab is Tab.STEPS else None,
         "graph": pipeline_picture(graph, state) if query.tab is Tab.STEPS and graph is not None else None,
         "tab": query.tab,
         "tabs": [tab for tab in Tab if tab is not Tab.REPLAY or state.origin.get("kind") == "replay"],
@@ -123,7 +111,7 @@ def without_items(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def _read(read: Callable[[], Any]) -> tuple[Any, TrikkError | None]:
+def _part(read: Callable[[], Any]) -> tuple[Any, TrikkError | None]:
     """A part of the page, or why it can't be shown: the rest of the page is shown all the same."""
     try:
         return read(), None
@@ -132,35 +120,29 @@ def _read(read: Callable[[], Any]) -> tuple[Any, TrikkError | None]:
 
 
 def _steps(shown: _Shown, _: RunPageQuery) -> dict[str, Any]:
-    attempts = attempt_times(shown.events, shown.graph)
-    return {"attempts": [attempt.to_json() for attempt in attempts]}
-
-
-def _course(shown: _Shown, part: dict[str, Any]) -> Svg | None:
-    attempts = [AttemptTimes.read(attempt) for attempt in part["attempts"]]
-    return course_picture(shown.state, attempts, shown.doors.site.clock.now())
+    return {"attempts": [attempt.to_json() for attempt in shown.run.attempts]}
 
 
 def _outputs(shown: _Shown, _: RunPageQuery) -> dict[str, Any]:
-    listed = outputs(shown.state, read_record(shown.project.journal, shown.state.id, shown.events))
+    listed = outputs(shown.run.state, shown.run.record)
     return {"count": len(listed), "artifacts": [output.to_json() for output in listed[:_OUTPUTS]]}
 
 
 def _inputs(shown: _Shown, _: RunPageQuery) -> dict[str, Any]:
-    return locked_inputs(shown.project, shown.state.id)
+    return locked_inputs(shown.project, shown.run.state.id)
 
 
 def _code(shown: _Shown, query: RunPageQuery) -> dict[str, Any]:
-    changes = code_changes(shown.project, shown.state.id, query.since).to_json()
+    changes = code_changes(shown.project, shown.run.state.id, query.since).to_json()
     return changes | {"folder": FOLDER}
 
 
 def _lineage(shown: _Shown, _: RunPageQuery) -> dict[str, Any]:
-    return lineage(shown.project, shown.doors.site.models, shown.state.id).to_json()
+    return lineage(shown.project, shown.doors.site.models, shown.run.state.id).to_json()
 
 
 def _replay(shown: _Shown, _: RunPageQuery) -> dict[str, Any]:
-    return comparison_of(shown.project, shown.state.id).to_json()
+    return comparison_of(shown.project, shown.run.state.id).to_json()
 
 
 _PARTS: dict[Tab, Callable[[_Shown, RunPageQuery], dict[str, Any]]] = {

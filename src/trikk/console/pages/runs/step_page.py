@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,22 +11,20 @@ from msgspec import Meta
 
 from trikk.console.page_view import Sheet, View
 from trikk.console.pages.artifacts.artifact_preview import preview
+from trikk.console.pages.runs.runs_memory import read_run
 from trikk.console.pages.runs.step_inputs import inputs_of
 from trikk.console.pages.runs.step_log import log_path, read_log
-from trikk.core.errors import TrikkError
 from trikk.execution.workers.traces import headline
 from trikk.runs.states import OVER, StepStatus
 from trikk.server.http.doors import Doors
 from trikk.server.http.routes import Call, Given
 from trikk.storage.artifact import Artifact
-from trikk.tracking.fold import read_record
 from trikk.tracking.run_document import task_named
 
 if TYPE_CHECKING:
     from trikk.execution.project import Project
-    from trikk.pipeline.graph import Node
-    from trikk.runs.journals.journal import Event
-    from trikk.runs.run_state import RunState, StepState, TaskState
+    from trikk.runs.run_state import StepState, TaskState
+    from trikk.tracking.fold import RunRecord
 
 _ITEMS = 100  # on a page
 _LOGGED, _FIGURES = 100, 12
@@ -49,13 +46,13 @@ def show_step(doors: Doors, call: Call) -> View:
     """Show a step of a run, or an item of one."""
     query: StepPageQuery = call.query
     project, run, name = doors.site.project, call.path["run"], call.path["step"]
-    events = project.journal.events(run)
-    state = project.state_after(run, events)
+    read = read_run(project, run)
+    state = read.state
     task = task_named(state, name)
     step = name.partition("[")[0]
     whole = state.steps[step]
     is_mapped = whole.count is not None and step == name
-    node = _node(project, state, step)
+    node = read.graph.nodes.get(step) if read.graph is not None else None
     attempt = min(query.attempt or task.attempts, task.attempts)
     log = None
     if not is_mapped and task.attempts:
@@ -72,7 +69,7 @@ def show_step(doors: Doors, call: Call) -> View:
     if is_mapped:
         document["items"] = _items(whole, query)
     else:
-        document["logged"] = _logged(project, run, events, name)
+        document["logged"] = _logged(project, read.record, name)
     shown = {
         "headline": headline,
         "is_mapped": is_mapped,
@@ -92,13 +89,6 @@ def show_step(doors: Doors, call: Call) -> View:
         "project" if state.state in OVER else run,
         [("Show it:", f"trikk show {run} {quoted}"), ("What it printed:", f"trikk logs {run} {quoted}")],
     )
-
-
-def _node(project: Project, state: RunState, step: str) -> Node | None:
-    try:
-        return project.graph(state).nodes.get(step)
-    except TrikkError:  # clean-up has removed the graph
-        return None
 
 
 def _output(project: Project, name: str, place: int, task: TaskState, data: dict[str, Any]) -> dict[str, Any]:
@@ -135,9 +125,9 @@ def _items_sheet(step: StepState) -> Sheet:
     return Sheet(("item", *columns), rows)
 
 
-def _logged(project: Project, run: str, events: Sequence[Event], name: str) -> dict[str, Any]:
+def _logged(project: Project, record: RunRecord, name: str) -> dict[str, Any]:
     """What a step, or an item of one, has logged: metrics, and artifacts, of which the first figures are shown."""
-    logged: Any = read_record(project.journal, run, events).to_json()
+    logged: Any = record.to_json()
     mine = {kind: [entry for entry in logged[kind] if entry["step"] == name] for kind in ("metrics", "artifacts")}
     mine["artifacts"] = mine["artifacts"][:_LOGGED]
     figures = 0

@@ -11,7 +11,7 @@ from trikk.core.errors import UnknownName
 from trikk.core.values import JSON
 from trikk.execution.queued_run import enqueue
 from trikk.execution.upkeep.cost_report import By, CostReport, cost_report, since_day
-from trikk.runs.journals.journal import Cause, Event
+from trikk.runs.journals.journal import Cause
 from trikk.runs.journals.ledger import Added
 from trikk.runs.states import OVER, RunStatus
 from trikk.server.http.documents.run_documents import PipelinesDocument, RunDocument, RunsPage
@@ -20,12 +20,11 @@ from trikk.server.http.paging import Cursor, Limit, page_of
 from trikk.server.http.request_keys import KeyedRequest, run_for
 from trikk.server.http.routes import API, EVENTS_TYPE, NAME, Answer, Call, Given
 from trikk.server.queue.queue_view import why_waiting
+from trikk.tracking.fold import RunRecord, read_record
 from trikk.tracking.run_document import run_document, state_document
 from trikk.web.refused import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from starlette.responses import Response
 
     from trikk.runs.run_state import RunState
@@ -117,13 +116,14 @@ def show_run(doors: Doors, call: Call) -> Answer[RunDocument]:
     """Show one run, as `trikk show --json` prints it."""
     project, run_id = doors.site.project, call.path["run"]
     events = project.journal.events(run_id)
-    return Answer(document_with_waits(doors, project.state_after(run_id, events), events))
+    record = read_record(project.journal, run_id, events)
+    return Answer(document_with_waits(doors, project.state_after(run_id, events), record))
 
 
-def document_with_waits(doors: Doors, state: RunState, events: Sequence[Event]) -> dict[str, JSON]:
-    """A run whose events have been read, as `trikk show --json` prints it, and why it waits, if it does."""
+def document_with_waits(doors: Doors, state: RunState, record: RunRecord) -> dict[str, JSON]:
+    """A run that has been read, as `trikk show --json` prints it, and why it waits, if it does."""
     project, now = doors.site.project, doors.site.clock.now()
-    document = state_document(project, state, events, now)
+    document = state_document(project, state, record, now)
     if state.state not in OVER and (waits := why_waiting(project, now, [state.id])):
         document["waits"] = waits[state.id]
     return document
