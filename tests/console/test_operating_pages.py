@@ -10,6 +10,8 @@ from tests.console.html_reader import HtmlPage, read_page, send_form
 from tests.execution.command import until
 from tests.server.served import RunningServer, ServedProject
 
+from trikk.access.tokens import shown_id
+
 PIPELINES = """
 from datetime import date
 
@@ -77,8 +79,14 @@ def test_a_trigger_is_paused_fired_and_unpaused(place: ServedProject, server: Ru
     wrong = send_form(client, page.form(f"/triggers/{name}/fire"), **{"for": "nonsense"})
     assert wrong.status_code == 422
     assert "nonsense" in HtmlPage(wrong.text).text
-    actions = [line["action"] for line in client.get("/settings/audit.json").json()["lines"]]
-    assert actions[:4] == ["fire_trigger", "fire_trigger", "unpause_trigger", "pause_trigger"]
+    lines = client.get("/settings/audit.json").json()["lines"]
+    assert [line["action"] for line in lines[:4]] == [
+        "fire_trigger",
+        "fire_trigger",
+        "unpause_trigger",
+        "pause_trigger",
+    ]
+    assert [line["target"].get("made") for line in lines[1:4]] == [f"/api/v1/runs/{run}", None, None]
 
 
 def test_a_form_without_its_token_does_nothing(server: RunningServer) -> None:
@@ -129,6 +137,9 @@ def test_a_token_is_shown_once_and_revoked(server: RunningServer) -> None:
     page = sent(client, page, revoke.action)
     assert "The token is revoked." in page.text
     assert [token["state"] for token in client.get("/settings/tokens.json").json()["tokens"]] == ["revoked"]
+    lines = client.get("/settings/audit.json").json()["lines"]
+    assert [line["action"] for line in lines[:2]] == ["revoke_token", "create_token"]
+    assert lines[1]["target"]["made"] == f"/api/v1/tokens/{shown_id(shown)}"
     refused = send_form(client, form, name="1 & 2", role="viewer")
     assert refused.status_code == 422
 

@@ -55,17 +55,19 @@ class Action:
         path = self.path or door.path.removeprefix(API)
 
         @wraps(door.handler)
-        def handler(doors: Doors, call: Call) -> Response:
+        def handler(doors: Doors, call: Call) -> Any:
             check_form(call)
             if door.fields is Keyed:
                 call = replace(call, fields=_keyed(call.form.get(KEY, "")))
             try:
-                answer = door.handler(doors, call)
+                return door.handler(doors, call)
             except TrikkError as error:
                 if self.again is None:
                     raise
                 raise _shown_again(self.again(doors, call, error), error, doors, call) from error
-            return see_other(self._next(call, answer))
+
+        def then(_: Doors, call: Call, answer: Any) -> Response:
+            return see_other(self._next(path, call, answer))
 
         return Route(
             "POST",
@@ -76,15 +78,15 @@ class Action:
             role=door.needs,
             longest=door.longest,
             is_page=True,
+            then=then,
         )
 
-    def _next(self, call: Call, answer: Any) -> str:
+    def _next(self, path: str, call: Call, answer: Any) -> str:
         back = call.form.get(BACK, "")
         if not _LOCAL.fullmatch(back):
             names = dict(call.path)
             if isinstance(answer, Answer):
                 names |= {"id": _field(answer.document, "id")}
-            path = self.path or next(r.path for r in ROUTES if r.operation == self.does).removeprefix(API)
             quoted = {name: quote(str(value), safe="/") for name, value in names.items()}
             back = (self.then or path.rpartition("/")[0]).replace(":path}", "}").format(**quoted)
         parts = urlsplit(back)

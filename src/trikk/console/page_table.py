@@ -34,7 +34,13 @@ from trikk.console.pages.runs.run_page import RunPageQuery, show_run
 from trikk.console.pages.runs.step_log import LogQuery, download_log
 from trikk.console.pages.runs.step_page import StepPageQuery, show_step
 from trikk.console.pages.search.search_page import SearchQuery, show_search
-from trikk.console.pages.settings.settings_page import make_token, show_audit, show_settings, show_tokens
+from trikk.console.pages.settings.settings_page import (
+    make_token,
+    show_audit,
+    show_new_token,
+    show_settings,
+    show_tokens,
+)
 from trikk.console.pages.streams.stream_pages import show_one_stream, show_streams
 from trikk.console.pages.tables.table_list_page import TableListQuery, show_tables
 from trikk.console.pages.tables.table_page import show_table_page
@@ -131,7 +137,16 @@ _OTHERS = (
     Route("GET", "/sign-in", show_sign_in, content=HTML_TYPE, query=SignInPageQuery, is_open=True, is_page=True),
     Route("POST", "/sign-in", sign_in_with_token, content=HTML_TYPE, body=TypedToken, is_open=True, is_page=True),
     Route("POST", "/sign-out", end_session, content=HTML_TYPE, role=Role.VIEWER, is_page=True),
-    Route("POST", "/settings/tokens", make_token, content=HTML_TYPE, body=NewToken, role=Role.ADMIN, is_page=True),
+    Route(
+        "POST",
+        "/settings/tokens",
+        make_token,
+        content=HTML_TYPE,
+        body=NewToken,
+        role=Role.ADMIN,
+        is_page=True,
+        then=show_new_token,
+    ),
 )
 
 

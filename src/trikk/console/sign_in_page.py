@@ -6,6 +6,7 @@ request, as it is in a header, and ends when the token ends.
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import Annotated
 
 from msgspec import Meta
@@ -56,6 +57,7 @@ def sign_in_with_token(doors: Doors, call: Call) -> Response:
     return response
 
 
+@wraps(sign_out)  # the log of changes has it under the API's name
 def end_session(doors: Doors, call: Call) -> Response:
     """End a session: a person's on all servers; a token that was typed in counts on, and is no longer here."""
     check_form(call)

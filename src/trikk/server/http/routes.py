@@ -121,6 +121,7 @@ class Route:
         is_open: whether nobody has to say who they are.
         is_page: whether people see it in a browser: its body is a form, and what goes wrong is told by a page.
         longest: seconds that it may take.
+        then: of a page that does what an operation of the API does, what follows; it is given that answer.
     """
 
     method: str
@@ -136,6 +137,7 @@ class Route:
     is_open: bool = False
     is_page: bool = False
     longest: float = LONGEST
+    then: Callable[[Doors, Call, Any], Response] | None = None
 
     @property
     def needs(self) -> Role:

@@ -141,7 +141,7 @@ class WebApp:
         except Exception as error:  # noqa: BLE001 - no client may get a stack trace, nor wait for ever
             response = self._problem(route, error, scope, identity)
             is_denied = isinstance(error, TrikkError) and status_of(error) in (401, 403, 429)
-            # What a handler was called for is written down by `_handled`.
+            # What a handler was called for is written down by `_done`.
             if (is_denied or route.changes) if call is None else (is_denied and route.is_open):
                 self._guard.refusals.note(
                     identity, address_of(scope), route.operation, scope["path_params"], error
@@ -202,6 +202,12 @@ class WebApp:
 
 
 def _handled(doors: Doors, route: Route, call: Call) -> Answer[Any] | Response:
+    """What a route answers."""
+    answer = _done(doors, route, call)
+    return answer if route.then is None else route.then(doors, call, answer)
+
+
+def _done(doors: Doors, route: Route, call: Call) -> Answer[Any] | Response:
     """What a handler answers; a change is written down before and after."""
     if route.is_open or not route.changes or call.identity is None:
         return route.handler(doors, call)
@@ -211,7 +217,8 @@ def _handled(doors: Doors, route: Route, call: Call) -> Answer[Any] | Response:
         site.project.journal, call.identity, call.address, route.operation, target, site.clock
     ) as change:
         answer = route.handler(doors, call)
-        change.made |= {"made": answer.headers["location"]} if "location" in answer.headers else {}
+        if isinstance(answer, Answer) and "location" in answer.headers:  # of a page it says where to go on
+            change.made["made"] = answer.headers["location"]
     return answer
 
 

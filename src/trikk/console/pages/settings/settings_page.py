@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import Any
 
 from msgspec import structs
 from starlette.responses import Response
 
 from trikk.access.audit import AuditLine
+from trikk.access.tokens import ShownToken
 from trikk.console.form_tokens import check_form, form_token
 from trikk.console.page_view import Sheet, View
 from trikk.console.rendering import form_context, page_response
@@ -18,7 +20,7 @@ from trikk.server.http.handlers.access_handlers import create_token, list_tokens
 from trikk.server.http.handlers.health_handlers import readyz
 from trikk.server.http.handlers.project.notice_handlers import list_channels
 from trikk.server.http.handlers.watch_handlers import list_servers
-from trikk.server.http.routes import Call
+from trikk.server.http.routes import Answer, Call
 
 _ABOVE = [("Settings", "/settings")]
 _TOKEN_COLUMNS = ("name", "kind", "role", "environment", "state", "created", "by", "expires", "id")
@@ -65,10 +67,16 @@ def show_tokens(doors: Doors, call: Call) -> View:
     )
 
 
-def make_token(doors: Doors, call: Call) -> Response:
-    """Make a token, and show it this once."""
+@wraps(create_token)  # the log of changes has it under the name that the API and commands have for it
+def make_token(doors: Doors, call: Call) -> Answer[ShownToken]:
+    """Make a token."""
     check_form(call)
-    token = create_token(doors, call).document
+    return create_token(doors, call)
+
+
+def show_new_token(doors: Doors, call: Call, answer: Answer[ShownToken]) -> Response:
+    """Show a token that was made just now, this once."""
+    token: ShownToken = answer.document
     trail = [*_ABOVE, ("Tokens", "/settings/tokens")]
     view = View(f"Token {token.name}", "settings/new_token.html.j2", {}, trail=trail)
     context = {**form_context(view, call, form_token(call)[0]), "token": token}
