@@ -17,6 +17,8 @@ from tests.server.served import RunningServer, ServedProject
 from trikk.console.pages.compare import compare_page
 from trikk.console.pages.runs.attempt_times import attempt_times
 from trikk.console.pages.runs.runs_memory import read_run
+from trikk.core.errors import ProjectError
+from trikk.execution.code import code_changes
 from trikk.runs.journals.journal import Event
 
 PIPELINES = """
@@ -188,6 +190,14 @@ def test_the_trials_of_a_sweep_are_ranked_and_drawn(
     call: Any = SimpleNamespace(query=compare_page.CompareQuery(sweep=str(trial.origin["sweep"])))
     view = compare_page.show_comparison(site, call)
     assert ([t["run"] for t in view.document["trials"]], view.context["looked_at"]) == ([trial.id], 1)
+
+
+def test_code_that_goes_while_it_is_read_is_a_clear_error(
+    place: ServedProject, good: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(code_changes, "manifest", lambda *_: {"gone.py": "0" * 64})
+    with pytest.raises(ProjectError, match="code can't be read"):
+        code_changes.code_changes(place.project, good, code_changes.FOLDER)
 
 
 def test_each_tab_shows_its_part(server: RunningServer, place: ServedProject, good: str, failed: str) -> None:

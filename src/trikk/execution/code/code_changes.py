@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import field
 
-from trikk.core.errors import RunError, TrikkError
+from trikk.core.errors import ProjectError, RunError, TrikkError
 from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.execution.project import Project
@@ -94,13 +94,17 @@ def code_changes(project: Project, run: str, since: str | None = None) -> CodeCh
     Raises:
         UnknownName: if there is no such run.
         RunError: if one was never locked.
+        ProjectError: if the folder's code can't be read.
         ArtifactMissing: if clean-up has removed the code of one.
     """
     state = _locked(project, run)
     if since == FOLDER:
         old = contents(project.store, state.lock["code"])
-        new = manifest(project.root, project.settings.code)
-        return CodeChanges(run, FOLDER, _changed(old, new, _stored(project), _in_folder(project)))
+        try:
+            new = manifest(project.root, project.settings.code)
+            return CodeChanges(run, FOLDER, _changed(old, new, _stored(project), _in_folder(project)))
+        except OSError as error:  # such as a file that an editor is just replacing
+            raise ProjectError(f"the project's code can't be read: {error}", next="look again") from error
     before = since or _before(project, state)
     if before is None:
         return CodeChanges(run, None)
@@ -154,12 +158,11 @@ def _changed(
         if before == after:
             continue
         kind = FileChange.ADDED if before is None else FileChange.REMOVED if after is None else FileChange.CHANGED
-        diff = _diff(
-            path,
-            b"" if before is None else read_old(path, before),
-            b"" if after is None else read_new(path, after),
-        )
-        room -= len(diff)
+        diff = ""
+        if room > 0:
+            old_bytes = b"" if before is None else read_old(path, before)
+            diff = _diff(path, old_bytes, b"" if after is None else read_new(path, after))
+            room -= len(diff)
         changed.append(ChangedFile(path, kind, diff if room >= 0 else "", before, after))
     return changed
 
