@@ -60,11 +60,15 @@ def compare(project: Project, runs: Sequence[str], *, everything: bool = False) 
     Raises:
         UnknownName: if there is no such run.
     """
-    states = [project.run(run) for run in runs]
-    facts = [Facts(s, read_record(project.journal, s.id), packages_of(project, s.lock)) for s in states]
-    rows = lay_out(facts)
+    rows = lay_out([_facts(project, run) for run in runs])
     kept = [row for row in rows if row.differs or row.group in ("run", "metric") or _shown(row, everything)]
     return Compared(tuple(runs), tuple(kept))
+
+
+def _facts(project: Project, run: str) -> Facts:
+    events = project.journal.events(run)
+    state = project.state_after(run, events)
+    return Facts(state, read_record(project.journal, run, events), packages_of(project, state.lock))
 
 
 def lay_out(facts: Sequence[Facts]) -> list[Row]:
