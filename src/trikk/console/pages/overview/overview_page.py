@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from trikk.console.page_view import Sheet, View
 from trikk.console.pages.overview.monitor_course import MonitorCourse, monitor_courses
 from trikk.console.pages.overview.overview_verdict import Concern, Verdict, by_weight, counted, sentence
-from trikk.console.pages.pipelines.pipeline_lines import LAST_RUNS, PipelineLine, pipeline_lines
+from trikk.console.pages.pipelines.pipeline_lines import LAST_RUNS, PipelineLine, bars_each, pipeline_lines
 from trikk.core.errors import TrikkError
 from trikk.runs.journals.server_beats import NO_TRIGGERS
 from trikk.runs.living_servers import missed
@@ -21,8 +21,6 @@ from trikk.server.http.handlers.watch_handlers import IncidentsQuery, list_incid
 from trikk.server.http.routes import Call
 from trikk.storage.tables.versioned_tables import Tables
 
-_BARS = 600  # on the whole page, that it stays small: of many pipelines fewer runs each are drawn
-_LEAST_BARS = 5
 _BUCKET_SECONDS = 30.0  # between looks at tables in a bucket, which take requests for each
 _LISTED = 100  # tables and monitors at most; their own pages list all
 T = TypeVar("T")
@@ -68,7 +66,7 @@ def show_overview(doors: Doors, call: Call) -> View:
     )
     said = sentence(concerns, pipelines=len(lines), ran=any(line.runs for line in lines))
     at_once = {state: project.journal.count(state=state) for state in (RunStatus.RUNNING, RunStatus.QUEUED)}
-    bars = max(_LEAST_BARS, min(LAST_RUNS, _BARS // max(1, len(lines))))
+    bars = bars_each(len(lines), LAST_RUNS)
     document = {
         "verdict": concerns[0].verdict if concerns else Verdict.GOOD,
         "sentence": said,

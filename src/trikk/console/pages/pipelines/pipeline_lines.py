@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from trikk.pipeline.graph import Graph
 
 LAST_RUNS = 30
+_BARS, _LEAST_BARS = 600, 5  # of all pipelines on a page together, that it stays small; of each at least
 _RECENT = 500  # runs among which pipelines are looked for while the code does not load
 
 
@@ -85,6 +86,11 @@ class PipelineLine:
         counted = ", ".join(f"{states.count(state)} {state}" for state in RunStatus if state in states)
         label = f"the last {len(runs)} runs of {self.name}: {counted}" if runs else f"{self.name} has no runs"
         return run_bars([bar_of(run, now) for run in runs], label, width=width)
+
+
+def bars_each(pipelines: int, most: int) -> int:
+    """How many runs of each of so many pipelines a page draws."""
+    return max(_LEAST_BARS, min(most, _BARS // max(1, pipelines)))
 
 
 def bar_of(run: RunRow, now: float) -> RunBar:

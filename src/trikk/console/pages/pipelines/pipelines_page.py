@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from trikk.console.page_view import Sheet, View
-from trikk.console.pages.pipelines.pipeline_lines import pipeline_lines
+from trikk.console.pages.pipelines.pipeline_lines import bars_each, pipeline_lines
 from trikk.server.http.doors import Doors
 from trikk.server.http.routes import Call
 
-_BARS = 600  # on the whole page
+_BARS = 20  # of a pipeline at most
 
 
 def show_pipelines(doors: Doors, _: Call) -> View:
@@ -19,7 +19,7 @@ def show_pipelines(doors: Doors, _: Call) -> View:
         "pipelines": rows,
         "trouble": site.code.trouble and site.code.trouble.to_json(),
     }
-    bars = min(20, max(5, _BARS // max(1, len(lines))))
+    bars = bars_each(len(lines), _BARS)
 
     def sheet() -> Sheet:
         columns = ("pipeline", "steps", "state", "success", "next", "paused")
