@@ -24,9 +24,8 @@ class ApprovalsMemory:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._waiting: dict[
-            str, tuple[int, list[dict[str, JSON]]]
-        ] = {}  # the last event, and what is asked by then
+        # By run the number of its last event, and what is asked by then.
+        self._waiting: dict[str, tuple[int, list[dict[str, JSON]]]] = {}
         self._going: dict[str, RunState] = {}
         self._lock = threading.Lock()
 

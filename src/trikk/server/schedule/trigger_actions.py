@@ -94,7 +94,6 @@ def decide_due(project: Project, declared: Declared, graph: Graph, now: datetime
         graph: its pipeline.
         now: the time, with its zone.
         at_most: how many moments are decided; what is left over is due at once.
-
     """
     fired: list[Fired] = []
     lost = 0

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from trikk.execution.project import Project
     from trikk.runs.run_state import RunState
 
-_OUTPUTS, _METRICS = 200, 30  # that are shown at most; the tables to take along have all
+_OUTPUTS, _METRICS = 200, 30  # that are shown at most; the API, and the table to take along, have all
 
 
 class Tab(StrEnum):
