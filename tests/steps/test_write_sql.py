@@ -14,14 +14,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
 from tests.servers.postgres import PostgresServer
 
 from trikk import Retry, pipeline, step, write_sql
 from trikk.core.errors import PermanentError, StorageError, TrikkError, UsageError
+from trikk.steps.databases.database_url import resolve
 from trikk.steps.databases.sql_columns import Column
 from trikk.steps.databases.sql_step import read_sql
+from trikk.steps.databases.sql_write import WRITES
 from trikk.steps.databases.write_targets import TARGETS, Duckdb, Target
 from trikk.testing import run_inline
 
@@ -245,6 +248,25 @@ def test_attempts_at_once_write_once_also_where_each_would_make_the_table(url: s
         repeated = list(pool.map(attempt, range(8)))
     assert sorted(repeated) == [False, False, *[True] * 6]
     assert [row[2] for row in content(url)] == [1, 2]
+
+
+def test_an_identity_that_another_transaction_enters_meanwhile_in_duckdb_is_worth_another_attempt(
+    tmp_path: Path,
+) -> None:
+    url = f"duckdb:///{tmp_path}/warehouse.db"
+    write_sql(rows(1), url, "summary", identity="w0")
+    first, second = Duckdb(resolve(url)), Duckdb(resolve(url))
+    entry = {"identity": "w1", "target": "summary", "digest": "d", "written": "now"}
+    second.begin()
+    assert second.rows(f"SELECT * FROM {WRITES}", [])  # from now on it sees nothing newer
+    first.begin()
+    assert first.claim(WRITES, entry)
+    first.commit()
+    with pytest.raises(duckdb.Error) as refusal:
+        second.claim(WRITES, entry)
+    assert isinstance(second.failure(refusal.value), StorageError)
+    first.close()
+    second.close()
 
 
 def test_a_table_that_another_makes_after_the_look_is_found(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

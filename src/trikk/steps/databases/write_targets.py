@@ -288,6 +288,15 @@ class Duckdb(Target):
         changed = self.link.execute(statement, list(values)).fetchone()
         return int(changed[0]) if changed and isinstance(changed[0], int) else 0
 
+    def claim(self, table: str, values: Mapping[str, object]) -> bool:
+        import duckdb
+
+        try:
+            return super().claim(table, values)
+        except duckdb.ConstraintException as error:
+            # In spite of DO NOTHING: a transaction that we can't see, or not yet, has entered the identity.
+            raise duckdb.TransactionException(str(error)) from None
+
     def failure(self, error: Exception) -> Exception | None:
         import duckdb
 
