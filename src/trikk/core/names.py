@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from typing import Any
@@ -62,4 +63,15 @@ def new_run_id() -> str:
     """A random run id: 12 characters of Crockford's base 32 in lower case (60 bits), a letter (a to s) first."""
     letters = [_ALPHABET[byte % len(_ALPHABET)] for byte in os.urandom(RUN_ID_LENGTH)]
     letters[0] = _LETTERS[ord(os.urandom(1)) % len(_LETTERS)]
+    return "".join(letters)
+
+
+def run_id_of(text: str) -> str:
+    """The run id that stands for a text, such as what an engine calls an execution: the same each time."""
+    number = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=RUN_ID_LENGTH).digest())
+    letters = []
+    for _ in range(RUN_ID_LENGTH):
+        number, place = divmod(number, len(_ALPHABET))
+        letters.append(_ALPHABET[place])
+    letters[0] = _LETTERS[number % len(_LETTERS)]
     return "".join(letters)

@@ -63,8 +63,15 @@
     from = "mqtt://broker/plant/+/readings"
     table = "readings"
 
-Secrets never stand in it, and one that does is refused: `${NAME}` in an address is read from the environment,
-or from the places of `[secrets]`.
+    [targets.NAME]                     # an engine that runs pipelines elsewhere: see trikk.targets
+    role = "arn:aws:iam::111122223333:role/city-jobs"
+
+TRIKK_ARTIFACTS, TRIKK_TABLES and TRIKK_JOURNAL of the environment come before what `[storage]` says: a job on
+another machine has the same code, and its storage elsewhere. TRIKK_EVENTS keeps the events of its runs in a
+journal of their own.
+
+Secrets never stand in it, and one that does is refused: `${NAME}` in an address is read from the environment, or
+from the places of `[secrets]`.
 """
 
 from __future__ import annotations
@@ -123,12 +130,14 @@ _KEYS = {
     "streams",
     "secrets",
     "access",
+    "targets",
 }
 _SECTIONS = (
     *("alerts", "reports", "costs", "triggers", "server", "pools", "telemetry", "logs", "streams"),
-    *("secrets", "access"),
+    *("secrets", "access", "targets"),
 )
 _STORAGE = {"artifacts", "tables", "journal", "keep"}
+_PLACES = ("artifacts", "tables", "journal")
 _TRACKING = {"mlflow"}
 _LEAST_LOOK = 1.0  # seconds
 _SERVER = {"slots", "memory", "look", "heartbeat", "upload"}
@@ -162,6 +171,7 @@ class Settings:
     artifacts: str = ""
     tables: str = ""
     journal: str = ""
+    events: str = ""  # the journal for events of runs, where that is another; from the environment only
     keep: float | None = None
     mlflow: str = ""
     alerts: dict[str, Any] = field(default_factory=dict, hash=False)
@@ -174,6 +184,7 @@ class Settings:
     log_format: LogFormat = LogFormat.TEXT
     streams: dict[str, Any] = field(default_factory=dict, hash=False)
     access: dict[str, Any] = field(default_factory=dict, hash=False)
+    targets: dict[str, Any] = field(default_factory=dict, hash=False)
     secrets: SecretPlaces = field(default_factory=SecretPlaces)
 
     @property
@@ -272,6 +283,7 @@ def load_settings(root: Path, *, stored: bool = False) -> Settings:
         _refuse_secrets(file, data)
     storage = data.get("storage", {})
     _check(file, data, storage)
+    storage |= {place: os.environ[name] for place in _PLACES if os.environ.get(name := f"TRIKK_{place.upper()}")}
     if "keep" in storage:
         with _of(file):
             storage["keep"] = seconds(storage["keep"], what="storage.keep")
@@ -292,10 +304,11 @@ def load_settings(root: Path, *, stored: bool = False) -> Settings:
             lists["log_limit"] = bytes_of(data["log_limit"], what="log_limit")
     kept = (
         *("isolation", "max_parallel", "alerts", "reports", "costs", "triggers", "pools", "telemetry"),
-        *("streams", "access"),
+        *("streams", "access", "targets"),
     )
     rest: dict[str, Any] = {k: data[k] for k in kept if k in data}
     rest["server"] = _server(file, data.get("server", {}))
+    rest["events"] = os.environ.get("TRIKK_EVENTS", "")
     rest["secrets"] = _secret_places(file, data.get("secrets", {}))
     rest["log_format"] = _log_format(file, data.get("logs", {}))
     environment = os.environ.get("TRIKK_ENVIRONMENT") or data.get("environment", "main")

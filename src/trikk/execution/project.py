@@ -80,7 +80,7 @@ class Project:
 
         _ = self.state_dir
         try:
-            return open_journal(self.settings.location("journal"))
+            return open_journal(self.settings.location("journal"), self.settings.events)
         except JournalError as error:
             if hint := encoded_names(self.settings.journal):
                 error.next = f"{error.next}; {hint}" if error.next else hint

@@ -36,7 +36,7 @@ def workplace(settings: Settings, loaded: Loaded) -> Workplace:
         loaded,
         artifacts,
         LazyTables(settings.location("tables")),
-        LazyJournal(settings.location("journal")),
+        LazyJournal(settings.location("journal"), settings.events),
         settings.root,
         settings.state,
         settings.environment,

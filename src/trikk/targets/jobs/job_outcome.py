@@ -1,0 +1,57 @@
+"""What a job tells its engine, in files that the engine reads: the step's plain result, or why it failed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+from trikk.runs.events import EventKind
+from trikk.storage.artifact import Artifact
+from trikk.storage.artifacts import Artifacts
+from trikk.targets.jobs.job_report import JobReport
+
+_LONGEST_MESSAGE = 1000  # characters; SageMaker shows 1,024
+_PLAIN = (bool, int, float, str)
+
+
+def write_outcome(file: Path | None, report: JobReport, artifacts: Artifacts) -> None:
+    """Write `{"state": ..., "value": ...}`, or "outputs" with a list for a step that declares several outputs.
+
+    Only what conditions can compare is there: numbers, texts, truth values, and dicts and lists of these.
+    """
+    if file is None:
+        return
+    document: dict[str, Any] = {"state": report.state}
+    outputs: list[Any] = next(
+        (e.body["outputs"] for e in reversed(report.events) if e.kind == EventKind.STEP_SUCCEEDED), []
+    )
+    values = [_value(Artifact.read(output), artifacts) for output in outputs]
+    document |= {"value": values[0]} if len(values) == 1 else {"outputs": values} if values else {}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(document, allow_nan=False))
+
+
+def write_message(file: Path | None, text: str) -> None:
+    """Write why a job failed; at most a thousand characters."""
+    if file is not None:
+        with contextlib.suppress(OSError):  # the engine hears of the failure by the exit code
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text[:_LONGEST_MESSAGE])
+
+
+def _value(artifact: Artifact, artifacts: Artifacts) -> Any:
+    """A plain value; None for what is none."""
+    if artifact.codec != "json":
+        return None
+    return _plain(artifacts.read_json(artifact))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return None if "$" in value else {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    is_number = isinstance(value, _PLAIN) and value == value and value not in (float("inf"), -float("inf"))  # noqa: PLR0124
+    return value if is_number else None
