@@ -45,6 +45,9 @@ def cancel(
         state = project.run(run)
         if state.state in OVER:
             return state
+        if state.engine and state.state == RunStatus.RUNNING:
+            clock.sleep(_LOOK_EVERY)  # the engine is asked to stop it by whoever mirrors it
+            continue
         try:
             gone = "; its driver was gone" if state.state == RunStatus.RUNNING else ""
             cancel_undriven(project.journal, run, f"cancelled by {by}{gone}", clock)

@@ -228,6 +228,11 @@ def check_resumable(project: Project, state: RunState, now: float | None) -> Non
         raise RunError(
             f"run {run} has succeeded; there is nothing to resume", next=f"prove it: trikk replay {run}"
         )
+    if state.engine and state.state == RunStatus.RUNNING:
+        raise RunError(
+            f"run {run} is at {state.engine}, which calls it {state.origin.get('execution')}",
+            next=f"wait for its end, or stop it there: trikk cancel {run}",
+        )
     if state.environment not in ("", environment):  # its effects would be done to another environment's models
         raise RunError(
             f"run {run} is of environment {state.environment}, and this is {environment}",

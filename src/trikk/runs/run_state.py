@@ -145,6 +145,12 @@ class RunState:
         """Whether it is decided what exactly the run does; not while it waits in a queue."""
         return self.graph != ""
 
+    @property
+    def engine(self) -> str:
+        """The engine elsewhere that carries it out; "" if a driver here does, as after it was resumed here."""
+        engine = str(self.origin.get("engine", ""))
+        return engine if self.isolation in (None, engine) else ""
+
     def culprit(self) -> tuple[str, StepState] | None:
         """The first step whose failure the run could not go on from; None if there is none."""
         return next(

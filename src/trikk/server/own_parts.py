@@ -136,6 +136,10 @@ def parts_of(site: Site, *, triggers: bool) -> list[Part]:
         schedule = SchedulePart(site)
         parts += [schedule, SourcesPart(site, lambda: schedule.adopted), StreamsPart(site)]
     settings = site.project.settings.server
+    if site.project.settings.targets:
+        from trikk.server.mirror_part import MirrorPart
+
+        parts.append(MirrorPart(site))
     # By older code, incidents of newer rules would end.
     parts.append(Looks(site.code, site.clock, launcher, lambda: not is_outdone(), settings.get("look", EVERY)))
     if "heartbeat" in settings:

@@ -11,6 +11,7 @@ from trikk.core.errors import UnknownName, UsageError
 from trikk.core.record import Record
 from trikk.core.settings import Settings
 from trikk.pipeline.graph import Graph
+from trikk.targets.mirroring.engine_status import Engine
 from trikk.triggers.declared import Declared
 
 _TARGETS = {
@@ -71,6 +72,13 @@ class Target(Protocol):
 
         Raises:
             ProjectError: if the engine's section of trikk.toml is wrong.
+        """
+
+    def engine(self, settings: Settings) -> Engine | None:
+        """Who is asked about executions, and told to stop one; None to go by what jobs report alone.
+
+        Raises:
+            ProjectError: as `problems`.
         """
 
     def document(self, source: Source) -> str:

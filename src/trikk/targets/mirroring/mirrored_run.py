@@ -71,7 +71,7 @@ def _take_in(
 ) -> None:
     events = project.journal.events(plan.run)
     state = RunState.fold(plan.run, events)
-    if state.forgotten or _is_ours(state):
+    if state.forgotten or not state.engine:
         return
     graph = Graph.read(project.read_json(plan.graph))
     if state.started is None:
@@ -114,11 +114,6 @@ def _is_known(project: Project, plan: ExecutionPlan) -> bool:
     except UnknownName:
         return False
     return True
-
-
-def _is_ours(state: RunState) -> bool:
-    """Whether the run was resumed here after it was over there."""
-    return state.resumed > 0 and state.isolation != state.origin.get("engine")
 
 
 def _bring_logs(project: Project, exchange: Exchange, plan: ExecutionPlan) -> None:

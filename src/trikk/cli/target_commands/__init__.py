@@ -1,0 +1,1 @@
+"""Commands on engines that run pipelines elsewhere."""
