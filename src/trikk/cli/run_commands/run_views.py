@@ -238,7 +238,9 @@ def _print_run(run: Mapping[str, Any], way: str) -> None:
         _print_lock(run["lock"])
     if "cost" in run:
         echo(f"  cost        {Cost.read(run['cost']).text()}, estimated from what its steps ask for")
-    if run["isolation"] and run["isolation"] != "fork":
+    if engine := run["origin"].get("engine"):
+        echo(f"  engine      {engine}, which calls it {run['origin'].get('execution')}")
+    if run["isolation"] and run["isolation"] not in ("fork", engine):
         echo(f"  isolation   {run['isolation']}")
     gates = {gate["step"]: gate for gate in run["gates"] if gate["item"] is None}
     table(
