@@ -87,6 +87,7 @@ def test_a_run_that_failed_there_is_resumed_here(jobs: JobRunner, wall: Path) ->
     running = jobs.mirrored(Told(EngineStatus(ExecutionState.RUNNING)))
     assert running is not None
     assert running.state == RunStatus.RUNNING
+    assert jobs.project.is_driven(running.id)
     with pytest.raises(RunError, match="is at jobs, which calls it first"):
         check_resumable(jobs.project, running, None)
     failed = jobs.mirrored(Told(EngineStatus(ExecutionState.FAILED, "a step failed")))
@@ -97,6 +98,7 @@ def test_a_run_that_failed_there_is_resumed_here(jobs: JobRunner, wall: Path) ->
     )
     assert "at the wall" in (jobs.project.logs_of(failed.id) / "second.1.log").read_text()
 
+    assert not jobs.project.is_driven(failed.id)
     wall.unlink()
     resumed = Folder(jobs.root).trikk("resume", failed.id, "--json").json
     assert resumed["state"] == "succeeded"

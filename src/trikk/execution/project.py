@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from trikk.core.errors import JournalError, ProjectError, RunError, StorageError, UnknownName
 from trikk.core.network.addresses import encoded_names
 from trikk.core.settings import Settings, find_project, load_settings
+from trikk.runs.states import RunStatus
 
 if TYPE_CHECKING:
     from trikk.pipeline.graph import Graph
@@ -187,12 +188,15 @@ class Project:
         return folder
 
     def is_driven(self, run: str) -> bool:
-        """Whether a process has the run's lease and is at it; False for a run that is over.
+        """Whether a process has the run's lease and is at it, or an engine elsewhere; False for one that is over.
 
         A process on another host is at it as long as it renews its lease.
         """
         lease = self.journal.lease(run)
-        if lease is None:
-            return False
-        alive = lease.holder.is_alive()
-        return time.time() < lease.expires if alive is None else alive
+        if lease is not None:
+            alive = lease.holder.is_alive()
+            if alive or (alive is None and time.time() < lease.expires):
+                return True
+        row = self.journal.row(run)
+        # Only who mirrors such a run has a lease of it, for a moment; that nobody has says nothing.
+        return bool(row.state == RunStatus.RUNNING and row.origin.get("engine") and self.run(run).engine)

@@ -88,8 +88,8 @@ class QueueView:
             return Place.HERE if start is not None and lease.holder.host == self._me.host else Place.ELSEWHERE
         if start is not None and self._is_on_its_way(row.id, start):
             return Place.HERE if start.by.host == self._me.host else Place.ELSEWHERE
-        if row.state == RunStatus.RUNNING and start is None and row.origin.get("engine"):
-            return Place.ELSEWHERE  # an engine carries it out, and needs no driver
+        if row.origin.get("engine") and self.project.is_driven(row.id):
+            return Place.ELSEWHERE
         return Place.QUEUED if row.state == RunStatus.QUEUED else Place.LOST
 
     def _is_free(self, lease: Lease) -> bool:
