@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trikk.alerts.incidents.book import Book, subject_of
-from trikk.alerts.incidents.decision import Change
+from trikk.alerts.incidents.decision import Change, Mute, mute_end
 from trikk.alerts.incidents.incident import STARTING, Incident
 from trikk.alerts.incidents.lifecycle import decide, start_is_due
 from trikk.alerts.rules.figures import FigureRule
 from trikk.alerts.rules.rule import Point, Reading
-from trikk.core.errors import Conflict, JournalError
+from trikk.core.errors import Conflict, JournalError, UsageError, WrongState
 from trikk.runs.journals.lease import Holder
+from trikk.runs.journals.ledger import Entry
 from trikk.runs.journals.memory_journal import MemoryJournal
 
 OPENED, UPDATED, ESCALATED = Change.OPENED, Change.UPDATED, Change.ESCALATED
@@ -218,12 +219,103 @@ class Dying(MemoryJournal):
         return found
 
 
+def mute(life: Life, incident: str, seconds: float) -> None:
+    Book(life.journal).mute(incident, Mute(until=life.now + seconds, by="ada", why="known"), at=life.now)
+
+
+def told_of(life: Life) -> list[list[str]]:
+    return [[told.kind.word for told in incident.told] for incident in life.incidents()]
+
+
+def test_nobody_is_told_of_a_muted_incident_nor_of_the_next_of_its_cause() -> None:
+    life = Life(rule(windows=1))
+    life.after(DAY, True)
+    mute(life, "people.loss-1", 9 * DAY)
+    assert life.after(DAY, True, badness=9.0) == ["updated"]
+    assert life.incidents()[0].is_muted(life.now)
+    assert life.after(3 * DAY) == []  # it would have escalated
+    assert life.after(DAY, False) == ["resolved"]
+    assert life.after(DAY, True) == ["opened"]
+    assert told_of(life) == [["opened"], []]
+    assert life.incidents()[1].mute == life.incidents()[0].mute
+    assert life.after(DAY, False) == ["resolved"]  # of which nobody had heard
+    assert told_of(life) == [["opened"], []]
+
+
+def test_what_is_bad_when_a_mute_is_over_is_told_once() -> None:
+    life = Life(rule(windows=1, escalate_after=0.0))
+    life.after(DAY, True)
+    mute(life, "people.loss-1", DAY)
+    assert life.after(DAY - 1) == []
+    assert life.after(1) == ["unmuted"]
+    assert life.after(DAY) == []
+    (incident,) = life.incidents()
+    assert incident.mute is None
+    assert "no longer muted by ada" in incident.told[-1].why
+    assert life.after(DAY, False) == ["resolved"]
+    assert told_of(life) == [["opened", "unmuted", "resolved"]]
+
+
+def test_a_mute_that_is_over_within_the_cool_down_waits_for_its_end() -> None:
+    life = Life(rule(windows=1, escalate_after=0.0))
+    life.after(DAY, True)
+    mute(life, "people.loss-1", HOUR)
+    assert life.after(5 * HOUR) == []
+    assert life.after(HOUR) == ["unmuted"]
+
+
+def test_a_mute_is_taken_back_and_who_knows_already_is_not_told() -> None:
+    life = Life(rule(windows=1, escalate_after=0.0))
+    life.after(DAY, True)
+    mute(life, "people.loss-1", 9 * DAY)
+    mute(life, "people.loss-1", 9 * DAY)  # its button was pressed twice
+    life.now += DAY
+    book = Book(life.journal)
+    known = book.unmute("people.loss-1", by="bob", why="", at=life.now)
+    assert not known.is_muted(life.now)
+    assert book.unmute("people.loss-1", by="bob", why="", at=life.now).seq == known.seq
+    assert (known.mutes, known.unmutes) == (1, 1)
+    assert life.look() == ["unmuted"]
+    mute(life, "people.loss-1", DAY)
+    Book(life.journal).acknowledge("people.loss-1", by="bob", why="", at=life.now)
+    assert life.after(9 * DAY) == []
+    assert life.after(DAY, False) == ["resolved"]
+    assert told_of(life) == [["opened", "unmuted", "resolved"]]
+
+
+def test_notes_are_kept_once_and_after_the_end_too() -> None:
+    life = Life(rule(windows=1))
+    life.after(DAY, True)
+    book = Book(life.journal)
+    for by, text in (("ada", "a fair"), ("ada", "a fair"), ("bob", "a fair")):
+        book.note("people.loss-1", text, by=by, at=life.now)
+    life.after(DAY, False)
+    noted = book.note("people.loss-1", "it was a fair", by="ada", at=life.now)
+    assert [(note.by, note.text) for note in noted.notes] == [
+        ("ada", "a fair"),
+        ("bob", "a fair"),
+        ("ada", "it was a fair"),
+    ]
+    assert noted.to_json()["notes"][0] == {"at": life.now - DAY, "by": "ada", "text": "a fair"}
+    with pytest.raises(WrongState):
+        mute(life, "people.loss-1", DAY)
+
+
+@pytest.mark.parametrize("text", ["2001-09-09T01:46:39", "yesterday", "", "2001-09-09"])
+def test_a_mute_ends_in_the_future(text: str) -> None:
+    with pytest.raises(UsageError):
+        mute_end(text, "UTC", 1e9)
+    assert mute_end("2001-09-09T04:46:41", "Europe/Oslo", 1e9) == 1e9 + 3600 + 1
+
+
 steps = st.lists(
     st.tuples(
         st.sampled_from([0.0, 600.0, HOUR, 7 * HOUR, DAY]),
         st.lists(st.booleans(), max_size=2),
         st.floats(0.5, 9.0),
-        st.sampled_from(["look", "look", "look", "die", "race", "ack", "resolve"]),
+        st.sampled_from(
+            ["look", "look", "look", "die", "race", "ack", "resolve", "mute", "mute", "unmute", "note"]
+        ),
         st.integers(1, 4),
     ),
     max_size=25,
@@ -254,14 +346,24 @@ def test_whatever_happens_incidents_keep_their_promises(
                 if decision is not None
             ]
             assert sum(one is not None for one in applied) <= 1
-        elif what in ("ack", "resolve"):
+        elif what in ("ack", "resolve", "mute", "unmute", "note"):
             for one in Book(life.journal).unfinished():
                 if one.is_open:
-                    book = Book(life.journal)
-                    (book.acknowledge if what == "ack" else book.resolve)(one.id, by="ada", why="x", at=life.now)
+                    by_hand(life, what, one.id, number)
         start(life)
         life.look() if what != "die" else None
         check(life)
+
+
+def by_hand(life: Life, what: str, incident: str, number: int) -> None:
+    book = Book(life.journal)
+    if what == "mute":
+        mute(life, incident, number * 10 * HOUR)
+    elif what == "note":
+        book.note(incident, f"note {number}", by="ada", at=life.now)
+    else:
+        does = {"ack": book.acknowledge, "resolve": book.resolve, "unmute": book.unmute}[what]
+        does(incident, by="ada", why="x", at=life.now)
 
 
 def start(life: Life) -> None:
@@ -291,6 +393,7 @@ def check(life: Life) -> None:
         assert kinds.count(OPENED) == 1
         assert kinds.count(RESOLVED) <= 1
         assert set(kinds[kinds.index(RESOLVED) + 1 :]) <= {SUPPRESSED} if RESOLVED in kinds else True
+        assert not any("tell" in entry.body for entry in muted(entries))
         told = [entry.at for entry in entries if "tell" in entry.body and entry.kind != RESOLVED]
         assert all(b - a >= life.rule.cooldown for a, b in itertools.pairwise(told))
         for entry in entries:
@@ -303,6 +406,19 @@ def check(life: Life) -> None:
                 assert all(point.bad is (entry.kind == OPENED) for point in recent)
     for before, after in itertools.pairwise(incidents):
         assert after.opened - before.resolved >= life.rule.cooldown
+
+
+def muted(entries: list[Entry]) -> list[Entry]:
+    """The entries of an incident that were written while it was muted."""
+    while_muted, until = [], 0.0
+    for entry in entries:
+        body: Any = entry.body
+        while_muted += [entry] if entry.at < until else []
+        if entry.kind == Change.UNMUTED:
+            until = 0.0
+        elif "mute" in body:
+            until = body["mute"]["until"]
+    return while_muted
 
 
 @pytest.mark.parametrize("windows", [1, 3])

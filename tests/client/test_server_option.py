@@ -278,6 +278,17 @@ def test_what_commands_change_is_changed_on_the_server(
     assert there("unsubscribe", "city", "sns:arn:aws:sns:eu-west-1:123456789012:city").code == 0
     incident = here("incidents", "--json").json["incidents"][0]["id"]
     assert here("incidents", "ack", incident).out.startswith(f"{incident}: acknowledged by ")
+    until = "2099-01-01T00:00"
+    assert (
+        "muted by root until 2099-01-01"
+        in there("incidents", "mute", incident, "--until", until, "--why", "a test").out
+    )
+    assert "so nobody is told: a test" in here("incidents", incident).out
+    assert "(acknowledged, muted until 2099-01-01" in there("incidents").out
+    assert there("incidents", "mute", incident, "--why", "a test").code == 2
+    assert there("incidents", "note", incident, "--why", "a fair").out == f"{incident}: noted by root\n"
+    assert "noted by ada for root: a fair" in here("incidents", incident).out
+    assert here("incidents", "unmute", incident).out.startswith(f"{incident}: unmuted by ")
     assert there("incidents", "resolve", incident, "--why", "a test").out == f"{incident}: resolved by root\n"
     assert there("incidents", "resolve", incident, "--why", "a test").code == 2
     assert "people@champion in main: version 2 -> version 1" in there("models", "rollback", "people").out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from urllib.parse import quote
 
@@ -92,6 +93,36 @@ def test_open_incidents_come_first_and_are_acknowledged_and_resolved(
     assert client.get(f"{address}.json").json()["state"] == "resolved"
     assert "looking <u>at</u> it" in client.get(f"{address}.timeline.csv").text
     assert client.get("/incidents.incidents.csv").text.count("\n") == 37
+
+
+def test_an_incident_is_muted_and_noted(place: ServedProject, server: RunningServer) -> None:
+    client, book, address = server.client, Book(place.project.journal), "/incidents/people.quiet-1"
+    opened(book, "people.quiet", DAY + 70, Severity.WARNING)
+    page = read_page(client, address)
+    form = page.form(f"{address}/mute")
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:00", form.fields["until"])  # by the project's clock, ahead
+    assert send_form(client, form, why="").status_code == 422
+    past = send_form(client, form, until="2020-01-01T00:00", why="late")
+    assert (past.status_code, "which is past" in past.text) == (422, True)
+    done = send_form(client, form, until="2099-01-02T03:04", why="it is <b>replaced</b>")
+    page = read_page(client, done.headers["location"])
+    assert "The incident is muted. " in page.text
+    assert "Muted until 2099-01-02 03:04:00 by" in page.text
+    assert "so nobody is told: it is <b>replaced</b>" in page.text
+    assert "until 2099-01-02 03:04 UTC: it is <b>replaced</b>" in page.text  # in its timeline
+    assert "muted until 01-02 03:04" in read_page(client, "/incidents").text
+    assert "muted" in read_page(client, "/").text
+    send_form(client, page.form(f"{address}/unmute"))
+    page = read_page(client, address)
+    assert "so nobody is told" not in page.text
+    form = page.form(f"{address}/note")
+    for _ in range(2):
+        sent = send_form(client, form, text="a <i>fair</i>\nin town")
+    page = read_page(client, sent.headers["location"])
+    assert page.html.count("a &lt;i&gt;fair&lt;/i&gt;\nin town</p>") == 1
+    assert [note["text"] for note in client.get(f"{address}.json").json()["notes"]] == ["a <i>fair</i>\nin town"]
+    send_form(client, page.form(f"{address}/resolve"), why="over")
+    assert f"{address}/note" in {form.action for form in read_page(client, address).forms}
 
 
 def test_an_incident_that_is_not_there_is_told(server: RunningServer) -> None:

@@ -168,7 +168,7 @@ def _ended(project: Project, book: Book, settings: AlertSettings, seen: Seen, at
             why = f"{' '.join(incident.part or ())} is in none of the last windows"
         if not why:
             continue
-        decision = withdrawn(why)
+        decision = withdrawn(incident, why, at)
         readers = reader_channels(project, incident.rule, incident.part, decision.kind)
         channels = (*settings.route(incident.severity), *readers)
         changed = book.apply(incident, incident.cause, decision, at=at, channels=channels)

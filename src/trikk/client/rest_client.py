@@ -588,6 +588,19 @@ class Client:
             "GET", f"{_API}/reports/{_name(report)}/page", query, repeats=True
         ).body.decode()
 
+    def mute(self, incident: str, until: str, why: str) -> of_watch.IncidentDocument:
+        """Tell nobody of an incident until a time, or the beginning of a day; ISO."""
+        body = {"until": until, "why": why}
+        return self._post(of_watch.IncidentDocument, f"/incidents/{_path(incident)}/mute", body)
+
+    def unmute(self, incident: str, why: str = "") -> of_watch.IncidentDocument:
+        """Let people be told of an incident again."""
+        return self._post(of_watch.IncidentDocument, f"/incidents/{_path(incident)}/unmute", {"why": why})
+
+    def note(self, incident: str, text: str) -> of_watch.IncidentDocument:
+        """Write down what was found out about an incident."""
+        return self._post(of_watch.IncidentDocument, f"/incidents/{_path(incident)}/note", {"text": text})
+
     def send_reports(self, report: str | None = None) -> DeliveriesDocument:
         """Send what has not come to everybody yet who is to get it, of a report or of all."""
         return self._post(DeliveriesDocument, "/reports/send", {"report": report}, at_length=True)

@@ -179,6 +179,9 @@ _VERBS: dict[str, str] = {
     Change.ESCALATED: "still open",
     Change.ACKNOWLEDGED: "acknowledged",
     Change.RESOLVED: "resolved",
+    Change.MUTED: "muted",
+    Change.UNMUTED: "no longer muted",
+    Change.NOTED: "noted",
 }
 _OF_INCIDENTS: dict[str, Callable[[Incident, Entry], Happening | None]] = {
     **dict.fromkeys(_VERBS, _decided),

@@ -252,6 +252,12 @@ def test_incidents_are_shown_and_acknowledged(server: RunningServer, place: Serv
     known = server.post(f"/incidents/{name}/acknowledge", {"by": "ada", "why": "on it"})
     assert known["acknowledged"] == "ada"
     assert [entry["kind"] for entry in server.get(f"/incidents/{name}")["timeline"]][-1] == "incident.acknowledged"
+    muted = server.post(f"/incidents/{name}/mute", {"by": "ada", "why": "on it", "until": "2099-01-01"})
+    assert muted["mute"] == {"until": 4070908800.0, "by": "ada", "why": "on it"}
+    assert server.post(f"/incidents/{name}/mute", {"why": "x", "until": "2001-01-01"}, 422)["next"]
+    noted = server.post(f"/incidents/{name}/note", {"by": "ada", "text": "a fair"})
+    assert [note["text"] for note in noted["notes"]] == ["a fair"]
+    assert server.post(f"/incidents/{name}/unmute", {"by": "ada"})["mute"]["until"] < time.time() + 60
     assert server.get("/incidents/nothing-1", 404)["next"]
 
 

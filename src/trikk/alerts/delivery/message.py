@@ -15,7 +15,7 @@ from trikk.core.text import printable, shorten
 from trikk.core.values import JSON
 from trikk.core.zones import local_text
 
-_HEADS = {Change.UPDATED: "worse: ", Change.ESCALATED: "still open: "}
+_HEADS = {Change.UPDATED: "worse: ", Change.ESCALATED: "still open: ", Change.UNMUTED: "still open: "}
 _COLOURS = {Severity.ALARM: "#b42318", Severity.WARNING: "#b54708", Severity.INFO: "#175cd3"}
 _GREEN = "#067647"
 LOG_LINES = 15

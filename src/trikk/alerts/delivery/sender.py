@@ -42,7 +42,7 @@ def deliver(
     """
     sender = _Sender(project, settings, now)
     messages = [
-        _Outgoing(incident, decision, channel, channel in settings.channels or channel.startswith(TOPIC))
+        _Outgoing(incident, decision, channel, _why_lost(settings, incident, channel, now))
         for incident in incidents
         # Oldest first, so that an opening is read before its all-clear.
         for decision in incident.told
@@ -52,6 +52,14 @@ def deliver(
     return [outgoing.outcome(entry) for outgoing, entry in ends], sender.errors
 
 
+def _why_lost(settings: AlertSettings, incident: Incident, channel: str, now: float) -> str:
+    """Why nothing is sent on a channel about an incident any more, whatever was to be; "" if it is."""
+    if incident.mute is not None and incident.is_muted(now):
+        return f"muted by {incident.mute.by}"
+    has_channel = channel in settings.channels or channel.startswith(TOPIC)
+    return "" if has_channel else f"there is no channel {channel!r} any more"
+
+
 @dataclass(frozen=True, slots=True)
 class _Outgoing:
     """What is told of an incident, on its way to one channel."""
@@ -59,7 +67,7 @@ class _Outgoing:
     incident: Incident
     decision: Decision
     channel: str
-    has_channel: bool
+    lost: str
 
     @property
     def subject(self) -> str:
@@ -68,10 +76,6 @@ class _Outgoing:
     @property
     def progress(self) -> Progress:
         return self.incident.delivery(self.decision.key, self.channel)
-
-    @property
-    def lost(self) -> str:
-        return "" if self.has_channel else f"there is no channel {self.channel!r} any more"
 
     def note(self, step: Step) -> Note:
         # Its identity makes one process win, not after=: somebody may acknowledge the incident meanwhile.

@@ -6,11 +6,11 @@ of many processes one opens it; everything after that is added on condition that
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from trikk.alerts.incidents.decision import Change, Decision
-from trikk.alerts.incidents.incident import Incident
+from trikk.alerts.incidents.decision import Change, Decision, Mute
+from trikk.alerts.incidents.incident import Incident, IncidentState
 from trikk.core.errors import Conflict, UnknownName, WrongState
 from trikk.core.values import JSON
 from trikk.runs.journals.ledger import Ledger
@@ -117,21 +117,63 @@ class Book:
             WrongState: if it is not open.
             Conflict: if others keep changing it at this very moment.
         """
-        return self._by_hand(incident, Decision(Change.ACKNOWLEDGED, "acknowledged", why, by=by), at)
+        decision = Decision(Change.ACKNOWLEDGED, "acknowledged", why, by=by)
+        return self._by_hand(incident, lambda known: None if known.acknowledged else decision, at)
 
     def resolve(self, incident: str, *, by: str, why: str, at: float) -> Incident:
         """Resolve it though its condition may hold; it opens anew for newer bad points only. Raises as above."""
-        return self._by_hand(incident, Decision(Change.RESOLVED, "resolved", why, by=by), at)
+        decision = Decision(Change.RESOLVED, "resolved", why, by=by)
+        return self._by_hand(incident, lambda _: decision, at)
 
-    def _by_hand(self, incident: str, decision: Decision, at: float) -> Incident:
+    def mute(self, incident: str, mute: Mute, *, at: float) -> Incident:
+        """Tell nobody of it, nor of one that its cause opens, until a time. Raises as above."""
+
+        def decided(known: Incident) -> Decision | None:
+            key = f"muted/{known.mutes + 1}"
+            is_same = known.mute == mute
+            return None if is_same else Decision(Change.MUTED, key, mute.why, by=mute.by, mute=mute)
+
+        return self._by_hand(incident, decided, at)
+
+    def unmute(self, incident: str, *, by: str, why: str, at: float) -> Incident:
+        """End a mute, also of one that is resolved; nothing happens to one that is not muted. Raises as above."""
+
+        def decided(known: Incident) -> Decision | None:
+            key = f"unmuted/{known.unmutes + 1}"
+            return Decision(Change.UNMUTED, key, why, by=by) if known.is_muted(at) else None
+
+        return self._by_hand(incident, decided, at, states=(IncidentState.OPEN, IncidentState.RESOLVED))
+
+    def note(self, incident: str, text: str, *, by: str, at: float) -> Incident:
+        """Write down what somebody has found out, the same words once, also of one that is resolved.
+
+        Raises as above.
+        """
+
+        def decided(known: Incident) -> Decision | None:
+            if any((note.by, note.text) == (by, text) for note in known.notes):
+                return None  # its button was pressed twice
+            return Decision(Change.NOTED, f"noted/{len(known.notes) + 1}", text, by=by)
+
+        return self._by_hand(incident, decided, at, states=(IncidentState.OPEN, IncidentState.RESOLVED))
+
+    def _by_hand(
+        self,
+        incident: str,
+        decided: Callable[[Incident], Decision | None],
+        at: float,
+        *,
+        states: Sequence[IncidentState] = (IncidentState.OPEN,),
+    ) -> Incident:
         for _ in range(_ROUNDS):
             known = self.get(incident)
-            if not known.is_open:
+            if known.state not in states:
                 raise WrongState(
                     f"incident {incident} is {known.state or 'not open'}", next="trikk incidents lists open ones"
                 )
-            if decision.kind is Change.ACKNOWLEDGED and known.acknowledged:
-                return known  # asked at each round: another may acknowledge it while this one tries
+            decision = decided(known)  # asked at each round: another may do the same while this one tries
+            if decision is None:
+                return known
             changed = self.apply(known, known.cause, decision, at=at, channels=())
             if changed is not None:
                 return changed

@@ -8,8 +8,10 @@ from enum import StrEnum
 from typing import Any
 
 from trikk.alerts.rules.rule import Point, Reading, Severity
+from trikk.core.errors import UsageError
 from trikk.core.record import Record
 from trikk.core.values import JSON
+from trikk.core.zones import moment_named, zone_of
 from trikk.runs.journals.ledger import Entry
 
 
@@ -22,6 +24,9 @@ class Change(StrEnum):
     SUPPRESSED = "incident.suppressed"
     ACKNOWLEDGED = "incident.acknowledged"
     RESOLVED = "incident.resolved"
+    MUTED = "incident.muted"
+    UNMUTED = "incident.unmuted"
+    NOTED = "incident.noted"
 
     @property
     def word(self) -> str:
@@ -30,6 +35,35 @@ class Change(StrEnum):
 
 
 _CHANGES = {change.value: change for change in Change}
+
+
+class Mute(Record, frozen=True, kw_only=True):
+    """Until when nobody is told of an incident, nor of one that its cause opens meanwhile."""
+
+    until: float  # seconds since 1970
+    by: str
+    why: str
+
+    def counts(self, now: float) -> bool:
+        """Whether it still does."""
+        return now < self.until
+
+
+def mute_end(text: str, zone: str, now: float) -> float:
+    """When a mute is to end, seconds since 1970.
+
+    Args:
+        text: a time, or a day, at whose beginning it ends; ISO.
+        zone: whose clock a time without a zone is of.
+        now: seconds since 1970.
+
+    Raises:
+        UsageError: if it is neither, or is past.
+    """
+    end = moment_named(text, zone_of(zone)).timestamp()
+    if end <= now:
+        raise UsageError(f"a mute can't end at {text}, which is past", next="give a later time")
+    return end
 
 
 class Opening(Record, frozen=True, kw_only=True):
@@ -68,6 +102,7 @@ class Decision:
     opening: Opening | None = None  # what it is about; None if it does not open
     mark: str = ""  # of a point for which an opening is held back; "" for none
     by: str = ""  # who did it by hand; "" for nobody
+    mute: Mute | None = None  # that counts from then on; None if nothing was said of that
     at: float = 0.0  # when it was written down, seconds since 1970
     channels: tuple[str, ...] = ()  # names of the channels that get it, once it is written down
 
@@ -87,6 +122,7 @@ class Decision:
             opening=Opening.read(body) if change is Change.OPENED else None,
             mark=body.get("mark", ""),
             by=body.get("by", ""),
+            mute=Mute.read(body["mute"]) if body.get("mute") else None,
             at=entry.at,
             channels=tuple(body.get("tell", ())),
         )
@@ -96,6 +132,8 @@ class Decision:
         body: dict[str, JSON] = {} if self.opening is None else self.opening.to_json()
         if self.point is not None:
             body["point"] = self.point.to_json()
+        if self.mute is not None:
+            body["mute"] = self.mute.to_json()
         body |= {name: value for name, value in (("mark", self.mark), ("by", self.by)) if value}
         body["why"] = self.why
         return {**body, "tell": list(channels)} if self.tell else body

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def entry_in_words(entry: Mapping[str, Any]) -> str:
-    """One entry of an incident's timeline, as `Book.entries` gives it."""
+def entry_in_words(entry: Mapping[str, Any], moment: Callable[[float], str]) -> str:
+    """One entry of an incident's timeline, as `Book.entries` gives it; `moment` writes a time."""
     kind = entry["kind"].rpartition(".")[2]
     why = f": {entry['why']}" if entry.get("why") else ""
     if entry["kind"].startswith("message."):
@@ -21,7 +21,11 @@ def entry_in_words(entry: Mapping[str, Any]) -> str:
         return f"{entry['pipeline']} {'is being started' if kind == 'claimed' else run}{why}"
     by = f" by {entry['by']}" if entry.get("by") else ""
     people = f" (told: {', '.join(entry['tell']) or 'nobody'})" if "tell" in entry else ""
-    return f"{kind}{by}{why}{people}"
+    mute = entry.get("mute")
+    until = f" until {moment(mute['until'])}" if mute else ""
+    if mute and kind != "muted":  # it was muted when it was opened
+        return f"{kind}{why} (muted by {mute['by']}{until})"
+    return f"{kind}{by}{until}{why}{people}"
 
 
 def is_of_way(entry: Mapping[str, Any]) -> bool:

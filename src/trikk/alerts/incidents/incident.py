@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from trikk.alerts.incidents.decision import Change, Decision
+import msgspec
+
+from trikk.alerts.incidents.decision import Change, Decision, Mute
 from trikk.alerts.rules.kinds import read_rule
 from trikk.alerts.rules.rule import Point, Rule, Severity
 from trikk.core.values import JSON
@@ -32,6 +34,15 @@ class IncidentState(StrEnum):
     RESOLVED = "resolved"
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What somebody has written down about an incident."""
+
+    at: float  # seconds since 1970
+    by: str
+    text: str
+
+
 @dataclass(slots=True)
 class Incident:
     """Everything that is known of one incident."""
@@ -53,6 +64,11 @@ class Incident:
     resolved_by: str = ""  # who did it by hand; "" if the condition was good again
     resolved_why: str = ""
     acknowledged: str = ""  # by whom; "" for nobody
+    # the last one; None if there is none, or people were told again since it was over
+    mute: Mute | None = None
+    mutes: int = 0  # how often it was muted, and `unmutes` how often that came to an end that was written down
+    unmutes: int = 0
+    notes: list[Note] = field(default_factory=list)  # oldest first
     escalated: float | None = None  # when it was last escalated, and `escalations` how often
     escalations: int = 0
     updates: int = 0
@@ -80,6 +96,10 @@ class Incident:
     def is_open(self) -> bool:
         """Whether it has been opened and not resolved."""
         return self.state == IncidentState.OPEN
+
+    def is_muted(self, now: float) -> bool:
+        """Whether nobody is told anything of it at a time, seconds since 1970."""
+        return self.mute is not None and self.mute.counts(now)
 
     @property
     def seen_until(self) -> float | None:
@@ -130,6 +150,10 @@ class Incident:
             case Change.RESOLVED:
                 self.state, self.resolved = IncidentState.RESOLVED, decision.at
                 self.resolved_by, self.resolved_why = decision.by, decision.why
+            case Change.NOTED:
+                self.notes.append(Note(decision.at, decision.by, decision.why))
+            case _:
+                self._change_mute(decision)
         if decision.tell:
             # an escalation sees nothing new: its message shows what was seen last, then
             self.told.append(replace(decision, point=self.point))
@@ -142,6 +166,17 @@ class Incident:
         self.rule, self.subject, self.part = read_rule(opening.rule), opening.subject, opening.part
         self.title, self.severity, self.since = opening.title, opening.severity, opening.since
         self.state, self.opened, self.opened_why = IncidentState.OPEN, decision.at, decision.why
+        self.mute = decision.mute
+
+    def _change_mute(self, decision: Decision) -> None:
+        if decision.kind is Change.MUTED:
+            self.mute, self.mutes = decision.mute, self.mutes + 1
+            return
+        self.unmutes += 1
+        if not decision.by:  # people were told
+            self.mute = None
+        elif self.mute is not None:  # it is over from now on, and people are to be told if it is bad still
+            self.mute = msgspec.structs.replace(self.mute, until=min(self.mute.until, decision.at))
 
     def _see(self, point: Point) -> None:
         self.point = point
@@ -172,6 +207,8 @@ class Incident:
         return {
             **{name: getattr(self, name) for name in plain},
             "part": list(self.part) if self.part else None,
+            "mute": self.mute.to_json() if self.mute else None,
+            "notes": [{"at": note.at, "by": note.by, "text": note.text} for note in self.notes],
             "rule": self.rule.to_json(),
             "point": self.point.to_json() if self.point else None,
             "messages": [

@@ -12,7 +12,8 @@ is known in such a way that it is not made twice.
 
 People are told of an opening, of the all-clear, and between the two at most once in a cool-down, only when it has
 become clearly worse than they know, or is unresolved for too long. An incident that somebody has acknowledged is
-told again when it ends.
+told again when it ends. Of one that is muted nobody is told anything, its end neither, nor of one that its cause
+opens meanwhile; if it is bad when that is over, people are told so once.
 """
 
 from __future__ import annotations
@@ -94,9 +95,9 @@ def decide(latest: Incident | None, reading: Reading, now: float) -> Decision | 
     if turned is None:
         return None
     if latest is None or turned is Turn.OPEN:
-        return _opened(reading)
+        return _opened(reading, latest, now)
     if turned is Turn.RESOLVE:
-        return _resolved(reading)
+        return _resolved(latest, reading, now)
     if turned is Turn.STAY_OPEN:
         return _of_open(latest, reading, now)
     if turned is Turn.WAIT:
@@ -104,9 +105,9 @@ def decide(latest: Incident | None, reading: Reading, now: float) -> Decision | 
     return _held_back(latest, last, f"nothing new since {latest.resolved_by} resolved it")
 
 
-def withdrawn(why: str) -> Decision:
+def withdrawn(incident: Incident, why: str, now: float) -> Decision:
     """The end of an incident whose rule or subject is there no more."""
-    return Decision(Change.RESOLVED, "resolved", why, tell=True)
+    return Decision(Change.RESOLVED, "resolved", why, tell=_is_told_of_end(incident, now))
 
 
 def start_is_due(incident: Incident) -> bool:
@@ -114,21 +115,33 @@ def start_is_due(incident: Incident) -> bool:
     return incident.is_open and bool(incident.rule.starts) and not incident.starts
 
 
-def _opened(reading: Reading) -> Decision:
+def _opened(reading: Reading, before: Incident | None, now: float) -> Decision:
     last = reading.points[-1]
     why = last.text if reading.rule.windows == 1 else f"{last.text}, the {_nth(reading.bad)} time in a row"
-    return Decision(Change.OPENED, "opened", why, tell=True, point=last, opening=Opening.of(reading))
+    # What comes and goes would else be told of although somebody has muted it.
+    mute = before.mute if before is not None and before.is_muted(now) else None
+    opening = Opening.of(reading)
+    return Decision(Change.OPENED, "opened", why, tell=mute is None, point=last, opening=opening, mute=mute)
 
 
-def _resolved(reading: Reading) -> Decision:
+def _resolved(incident: Incident, reading: Reading, now: float) -> Decision:
     last = reading.points[-1]
     times = "" if reading.rule.windows == 1 else f", the {_nth(reading.good)} good one in a row"
-    return Decision(Change.RESOLVED, "resolved", f"{last.text}{times}", tell=True, point=last)
+    tell = _is_told_of_end(incident, now)
+    return Decision(Change.RESOLVED, "resolved", f"{last.text}{times}", tell=tell, point=last)
+
+
+def _is_told_of_end(incident: Incident, now: float) -> bool:
+    """Whether people hear that it is over: those who never heard of it need not."""
+    return bool(incident.told) and not incident.is_muted(now)
 
 
 def _of_open(incident: Incident, reading: Reading, now: float) -> Decision | None:
     rule, last = reading.rule, reading.points[-1]
-    is_quiet = bool(incident.acknowledged) or now < _quiet_until(incident, rule)
+    is_quiet = incident.is_muted(now) or bool(incident.acknowledged) or now < _quiet_until(incident, rule)
+    if incident.mute is not None and last.bad and not is_quiet:
+        why = f"{last.text}: no longer muted by {incident.mute.by}"
+        return Decision(Change.UNMUTED, f"unmuted/{incident.unmutes + 1}", why, tell=True, point=last)
     is_worse = last.bad and last.unit == incident.worst_unit and last.badness > _clearly_worse(incident)
     is_new = incident.point is None or _differs(incident.point, last)
     # What was seen is written down even if nobody is told: an escalation and the next comparison rest on it. Once
@@ -143,7 +156,7 @@ def _of_open(incident: Incident, reading: Reading, now: float) -> Decision | Non
 
 def _quiet_until(incident: Incident, rule: Rule) -> float:
     """When the cool-down since people were told last is over."""
-    return (incident.told[-1].at if incident.told else incident.opened) + rule.cooldown
+    return incident.told[-1].at + rule.cooldown if incident.told else incident.opened
 
 
 def _clearly_worse(incident: Incident) -> float:
@@ -168,6 +181,8 @@ def _updated(incident: Incident, reading: Reading, now: float, *, tell: bool) ->
         why = f"{last.text}: {rule.worse}"
     elif last.unit != incident.worst_unit or last.badness <= _clearly_worse(incident):
         why = f"{last.text}: no worse than was told"
+    elif incident.mute is not None and incident.is_muted(now):
+        why = f"{last.text}: worse, not told since {incident.mute.by} has muted it"
     elif incident.acknowledged:
         why = f"{last.text}: worse, not told since {incident.acknowledged} knows"
     else:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
 
 from msgspec import Meta
 
@@ -17,6 +20,7 @@ from trikk.alerts.rules.figures import FigureRule
 from trikk.alerts.rules.kinds import read_rule
 from trikk.alerts.rules.rule import Severity
 from trikk.console.page_view import Sheet, View
+from trikk.core.zones import local_text
 from trikk.server.http.doors import Doors
 from trikk.server.http.handlers.watch_handlers import show_incident
 from trikk.server.http.paging import Cursor, page_of
@@ -25,6 +29,7 @@ from trikk.server.http.routes import Call, Given
 _RESOLVED = 30  # on a page
 _MOST_OPEN = 200
 _MOST_READ = 1000  # resolved ones that are looked at for a page: each is a query
+_MUTED_FOR = 5 * 3600.0
 _COLUMNS = ("id", "severity", "state", "subject", "title", "since", "opened", "acknowledged", "resolved")
 _WORST_FIRST = list(Severity)
 
@@ -41,6 +46,7 @@ class IncidentListQuery(Given, frozen=True):
 def show_incidents(doors: Doors, call: Call) -> View:
     """Show the incidents that are open, the worst first, and then the resolved ones, the newest first."""
     query: IncidentListQuery = call.query
+    now = doors.site.clock.now()
     book = Book(doors.site.project.journal)
     wanted = _wanted(query, book.each(open_only=True))
     ordered = sorted(wanted, key=lambda one: (_WORST_FIRST.index(one.severity), one.since))
@@ -63,7 +69,7 @@ def show_incidents(doors: Doors, call: Call) -> View:
         "Incidents",
         "incidents/incidents.html.j2",
         document,
-        {"severities": [str(severity) for severity in Severity]},
+        {"severities": [str(severity) for severity in Severity], "is_muted": partial(_is_muted, now=now)},
         sheets={"incidents": sheet},
         live="project",
         commands=[("List open ones:", "trikk incidents"), ("List all:", "trikk incidents --all")],
@@ -85,9 +91,10 @@ def _wanted(query: IncidentListQuery, incidents: Iterable[Incident]) -> Iterator
 def show_one_incident(doors: Doors, call: Call) -> View:
     """Show one incident: its cause, what happened to it, whom it told, and what it started."""
     document: Any = show_incident(doors, call).document
-    name = document["id"]
+    name, zone, now = document["id"], doors.site.project.settings.timezone, doors.site.clock.now()
+    in_words = partial(entry_in_words, moment=partial(local_text, zone=zone))
     timeline = [  # in words, as the command has it; the document has the entries
-        {"at": entry["at"], "words": entry_in_words(entry), "of_way": is_of_way(entry), "run": entry.get("run")}
+        {"at": entry["at"], "words": in_words(entry), "of_way": is_of_way(entry), "run": entry.get("run")}
         for entry in document["timeline"]
     ]
     command = shlex.quote(name)
@@ -101,6 +108,8 @@ def show_one_incident(doors: Doors, call: Call) -> View:
         document,
         {
             "timeline": timeline,
+            "is_muted": _is_muted(document, now),
+            "mute_until": _mute_until(now, zone),
             "address": f"/incidents/{quote(name)}",
             "command_id": command,
             "subject_address": _subject_address(document),
@@ -111,6 +120,16 @@ def show_one_incident(doors: Doors, call: Call) -> View:
         live="project",
         commands=[("Show it:", f"trikk incidents {command}")],
     )
+
+
+def _is_muted(incident: Mapping[str, Any], now: float) -> bool:
+    return incident["mute"] is not None and now < incident["mute"]["until"]
+
+
+def _mute_until(now: float, zone: str) -> str:
+    """What the form proposes: a full hour, some hours ahead, by the project's clock."""
+    ahead = datetime.fromtimestamp(now + _MUTED_FOR, ZoneInfo(zone))
+    return f"{ahead:%Y-%m-%dT%H}:00"
 
 
 def _subject_address(incident: Mapping[str, Any]) -> str:

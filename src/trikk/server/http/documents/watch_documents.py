@@ -208,6 +208,8 @@ class IncidentDocument(TypedDict):
     resolved_by: str
     resolved_why: str
     acknowledged: str
+    mute: dict[str, Any] | None
+    notes: list[dict[str, Any]]
     escalations: int
     updates: int
     part: list[str] | None

@@ -14,6 +14,7 @@ from msgspec import Meta
 from trikk.access.audit import recorded
 from trikk.access.identity import Identity, IdentityKind, Role
 from trikk.alerts.incidents.book import Book
+from trikk.alerts.incidents.decision import Mute, mute_end
 from trikk.core.errors import UnknownName, UsageError, WebhookRefused
 from trikk.execution.approvals.decisions import decide
 from trikk.monitoring.drilldown.drill import slice_named
@@ -97,6 +98,21 @@ class Reason(Given, frozen=True):
     """Why something is done that others have to understand later."""
 
     why: Annotated[str, Meta(pattern=r"\S", description="The reason, in words.")]
+    by: str = ""
+
+
+class MuteUntil(Given, frozen=True):
+    """Until when nobody is told of an incident, and why."""
+
+    why: Annotated[str, Meta(pattern=r"\S", description="The reason, in words.")]
+    until: Annotated[str, Meta(max_length=100)]  # a time, or a day at whose beginning it ends; ISO
+    by: str = ""
+
+
+class NewNote(Given, frozen=True):
+    """What is to be written down about an incident."""
+
+    text: Annotated[str, Meta(pattern=r"\S", max_length=4000)]
     by: str = ""
 
 
@@ -227,6 +243,30 @@ def acknowledge_incident(doors: Doors, call: Call) -> Answer[IncidentDocument]:
     book = Book(doors.site.project.journal)
     said: Said = call.body
     done = book.acknowledge(call.path["incident"], by=who(call), why=said.why, at=doors.site.clock.now())
+    return Answer(done.to_json())
+
+
+def mute_incident(doors: Doors, call: Call) -> Answer[IncidentDocument]:
+    """Tell nobody of an incident, nor of one that its cause opens meanwhile, until a time."""
+    body: MuteUntil = call.body
+    project, now = doors.site.project, doors.site.clock.now()
+    mute = Mute(until=mute_end(body.until, project.settings.timezone, now), by=who(call), why=body.why)
+    return Answer(Book(project.journal).mute(call.path["incident"], mute, at=now).to_json())
+
+
+def unmute_incident(doors: Doors, call: Call) -> Answer[IncidentDocument]:
+    """Let people be told of an incident again."""
+    book = Book(doors.site.project.journal)
+    said: Said = call.body
+    done = book.unmute(call.path["incident"], by=who(call), why=said.why, at=doors.site.clock.now())
+    return Answer(done.to_json())
+
+
+def note_incident(doors: Doors, call: Call) -> Answer[IncidentDocument]:
+    """Write down what somebody has found out about an incident; the same words by the same person once."""
+    book = Book(doors.site.project.journal)
+    note: NewNote = call.body
+    done = book.note(call.path["incident"], note.text, by=who(call), at=doors.site.clock.now())
     return Answer(done.to_json())
 
 
