@@ -1,0 +1,1 @@
+"""What a pipeline definition says: read, checked, and decided, without doing anything."""
