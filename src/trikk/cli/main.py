@@ -24,6 +24,7 @@ COMMANDS = {
     "logs": ("run_commands.log_command", "Print the logs of a run or a step; -f follows them."),
     "resume": ("run_commands.execute", "Continue a run from its failed or unfinished steps."),
     "replay": ("run_commands.execute", "Repeat a run from its lock and compare every result."),
+    "image": ("target_commands.image_command", "Write the container image in which engines run steps."),
     "executions": ("target_commands.executions_command", "Take in what engines elsewhere have done."),
     "approvals": ("run_commands.approval_commands", "List what runs ask people."),
     "approve": ("run_commands.approval_commands", "Say yes to what a run asks, and go on with it."),

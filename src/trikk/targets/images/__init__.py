@@ -1,0 +1,1 @@
+"""The container image in which engines run a project's steps."""
