@@ -1,4 +1,4 @@
-"""moto as a server in a process of its own: DynamoDB, S3 and STS that know no limits and check no rights."""
+"""moto as a server in a process of its own: services of AWS that know no limits and check no rights."""
 
 from __future__ import annotations
 
@@ -55,7 +55,15 @@ def moto_server(tmp_path_factory: pytest.TempPathFactory) -> MotoServer:
 
 def _start(folder: Path, owner: int) -> tuple[str, subprocess.Popen[bytes]]:
     [port] = free_ports(1)
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    command = [
+        sys.executable,
+        "-P",
+        str(Path(__file__).with_name("moto_extended.py")),
+        "-H",
+        "127.0.0.1",
+        "-p",
+        str(port),
+    ]
     process = launch(command, folder / "log", owner)
     if not answers(process, port, _SECONDS):
         stop(process)

@@ -78,6 +78,7 @@ COMMANDS = {
     "endpoint": ("model_commands.endpoint", "Serve a registered model over HTTP."),
     "features": ("model_commands.feature_tables", "List feature tables, show an entity's features, sync them."),
     "copy": ("copy_command", "Copy all that runs made to another place of storage, and back."),
+    "aws": ("target_commands.aws_command", "Make, change and delete what pipelines need at AWS."),
     "gc": ("table_commands", "Remove what no kept run needs."),
     "doctor": ("project_commands", "Check the project, its journal, artifacts and tables."),
 }

@@ -21,6 +21,7 @@
     │   └── Conflict               somebody else has changed the same thing meanwhile
     ├── BrokerError                messages could not be handed over, for now
     ├── ServerError                a server can't be reached, or does not say what it should
+    ├── AwsRefused                 AWS does not do what it was asked for, or can't be reached
     ├── RunError                   a run could not be driven, resumed or replayed
     ├── ProgramFailed              a script, command or notebook that a step ran has failed
     ├── PredictionError            a model gave no usable value for some rows
@@ -252,6 +253,12 @@ class ServerError(TrikkError):
     """A trikk server can't be reached, breaks off, or answers what nobody can read."""
 
     code = "server"
+
+
+class AwsRefused(TrikkError):
+    """AWS does not do what it was asked for, such as what the credentials may not, or can't be reached."""
+
+    code = "aws-refused"
 
 
 class RunError(TrikkError):
