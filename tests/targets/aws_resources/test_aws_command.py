@@ -33,7 +33,7 @@ def nightly(day: date) -> None:
 
 
 def has_compiler() -> bool:
-    return find_spec("trikk.targets.sagemaker") is not None
+    return find_spec("trikk.targets.sagemaker.sagemaker_target") is not None
 
 
 @pytest.fixture
