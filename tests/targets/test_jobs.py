@@ -11,6 +11,8 @@ from tests.servers.s3 import S3Server
 from tests.targets.job_runner import JobRunner
 
 from trikk.runs.states import RunStatus, StepStatus
+from trikk.targets.jobs.model_folder import read_model
+from trikk.targets.jobs.step_job import parsed
 
 TOML = 'name = "jobs"\n'
 CODE = """
@@ -78,7 +80,9 @@ def nightly(n: int = 3, factor: float = 2.0):
         said(large(sums))
     with when(sums["sum"] <= 1000):
         small(sums)
-    after_risk(risky(n))
+    risk = risky(n)
+    after_risk(risk)
+    said.options(name="told")("after all", after=risk)
     flaky(n)
 """
 
@@ -155,3 +159,31 @@ def test_jobs_in_a_bucket(
     run = jobs.mirrored()
     assert run is not None
     assert run.state == RunStatus.SUCCEEDED
+
+
+def test_a_step_goes_on_after_one_that_may_fail_and_whose_job_ended_without_a_word(jobs: JobRunner) -> None:
+    code = jobs.prepared()[1]
+    assert jobs.job("told", code).returncode == 0  # the job of `risky` was never there
+    run = jobs.mirrored()
+    assert run is not None
+    assert run.steps["told"].state == StepStatus.SUCCEEDED
+    assert jobs.job("after_risk", code).returncode == 0
+    assert jobs.mirrored() is not None
+    again = jobs.mirrored()
+    assert again is not None
+    assert again.steps["after_risk"].state == StepStatus.SKIPPED
+
+
+def test_a_job_leaves_its_output_as_a_model(jobs: JobRunner, tmp_path: Path) -> None:
+    code = jobs.prepared()[1]
+    model, outcome = tmp_path / "model", tmp_path / "out" / "outcome.json"
+    assert jobs.job("days", code, "--model", str(model), "--outcome", str(outcome)).returncode == 0
+    assert read_model(model) == [0, 1, 2, 3]
+    assert json.loads(outcome.read_text()) == {"state": "succeeded", "value": [0, 1, 2, 3], "is_true": True}
+
+
+def test_a_parameter_s_value_may_begin_with_a_hyphen() -> None:
+    options = ("pipeline", "execution", "engine", "exchange", "store", "code")
+    given = ["step", *(word for name in options for word in (f"--{name}", "x"))]
+    job = parsed([*given, "--parameter", "a", "--parameter", "--optional", "b", "-1 day", "--optional", "c", ""])
+    assert job.parameters == {"a": "--parameter", "b": "-1 day"}

@@ -75,6 +75,8 @@ COMMANDS = {
     "report": ("monitor_commands.report_command", "List reports, make one for a past period, send it."),
     "ingest": ("table_commands", "Load files into a table."),
     "tail": ("run_commands.tail", "Print the messages of a stream; -f follows it."),
+    "check": ("target_commands.check_command", "Say what an engine elsewhere can't do with a pipeline."),
+    "compile": ("target_commands.compile_command", "Print a pipeline in an engine's own format."),
     "endpoint": ("model_commands.endpoint", "Serve a registered model over HTTP."),
     "features": ("model_commands.feature_tables", "List feature tables, show an entity's features, sync them."),
     "copy": ("copy_command", "Copy all that runs made to another place of storage, and back."),

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from trikk.core.errors import UsageError
+from trikk.core.values import decode
 from trikk.runs.events import EventKind
 from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
@@ -17,9 +19,10 @@ _PLAIN = (bool, int, float, str)
 
 
 def write_outcome(file: Path | None, report: JobReport, artifacts: Artifacts) -> None:
-    """Write `{"state": ..., "value": ...}`, or "outputs" with a list for a step that declares several outputs.
+    """Write `{"state": ..., "value": ..., "is_true": ...}`; of a step with several outputs a list, `outputs`.
 
-    Only what conditions can compare is there: numbers, texts, truth values, and dicts and lists of these.
+    Only what conditions can compare is there: numbers, texts, truth values, and dicts and lists of these; and
+    `is_true`, the value's truth, as `with when(value):` takes it.
     """
     if file is None:
         return
@@ -28,7 +31,10 @@ def write_outcome(file: Path | None, report: JobReport, artifacts: Artifacts) ->
         (e.body["outputs"] for e in reversed(report.events) if e.kind == EventKind.STEP_SUCCEEDED), []
     )
     values = [_value(Artifact.read(output), artifacts) for output in outputs]
-    document |= {"value": values[0]} if len(values) == 1 else {"outputs": values} if values else {}
+    if len(values) == 1:
+        document |= {"value": values[0], **_truth(Artifact.read(outputs[0]), artifacts)}
+    elif values:
+        document["outputs"] = values
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(document, allow_nan=False))
 
@@ -46,6 +52,16 @@ def _value(artifact: Artifact, artifacts: Artifacts) -> Any:
     if artifact.codec != "json":
         return None
     return _plain(artifacts.read_json(artifact))
+
+
+def _truth(artifact: Artifact, artifacts: Artifacts) -> dict[str, bool]:
+    """Whether a plain value is true; nothing for what a driver can't decide either."""
+    if artifact.codec != "json":
+        return {}
+    try:
+        return {"is_true": bool(decode(artifacts.read_json(artifact)))}
+    except UsageError:  # a member of an Enum of the author's, known by its name, which is never empty
+        return {"is_true": True}
 
 
 def _plain(value: Any) -> Any:

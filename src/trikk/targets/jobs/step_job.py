@@ -14,6 +14,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ from trikk.core.values import JSON
 from trikk.execution.launch import drive, driver_of, leased
 from trikk.execution.project import Project
 from trikk.execution.run_options import How, ProjectExecutor
-from trikk.execution.step_messages import StepCall
+from trikk.execution.step_messages import StepCall, failure
 from trikk.execution.workers.process_executor import ProcessExecutor
 from trikk.pipeline.graph import Graph
 from trikk.runs.bundle import restore
@@ -38,7 +39,16 @@ from trikk.targets.jobs.execution_plan import ExecutionPlan, agreed_plan
 from trikk.targets.jobs.first_job import plan_of
 from trikk.targets.jobs.job_outcome import write_message, write_outcome
 from trikk.targets.jobs.job_progress import JobProgress
-from trikk.targets.jobs.job_report import JobReport, JobState, begin_try, last_reports, report_names, reports
+from trikk.targets.jobs.job_report import (
+    JobReport,
+    JobState,
+    StepEvent,
+    begin_try,
+    last_reports,
+    report_names,
+    reports,
+)
+from trikk.targets.jobs.model_folder import write_model
 from trikk.targets.jobs.partial_graph import steps_before, up_to
 
 _EXIT = {JobState.FAILED: 1, JobState.RUNNING: 1}
@@ -61,6 +71,7 @@ class Job:
         parameters: texts by name.
         trigger, tick: why the execution was started; "" if by hand.
         outcome, message: files for the engine; None for none.
+        model: a folder that the engine keeps as a model, for the step's output; None for none.
     """
 
     step: str
@@ -78,11 +89,12 @@ class Job:
     tick: str
     outcome: Path | None
     message: Path | None
+    model: Path | None = None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do the job; 0 if the step succeeded, is skipped or failed as it may, 1 if it failed, 2 for wrong usage."""
-    job = _parsed(sys.argv[1:] if arguments is None else arguments)
+    job = parsed(sys.argv[1:] if arguments is None else arguments)
     try:
         report = run_job(job)
     except TrikkError as error:
@@ -130,6 +142,7 @@ def _with_code(job: Job, exchange: Exchange, project: Project, executor: Process
             )
             report = _driven(job, plan, exchange, project, executor, graph, progress)
     write_outcome(job.outcome, report, project.artifacts)
+    write_model(job.model, report, project.artifacts)
     return report
 
 
@@ -161,14 +174,16 @@ def _earlier(exchange: Exchange, job: Job, graph: Graph) -> Iterator[JobReport]:
     """What the steps before this one have done, in their order, and earlier tries of this one.
 
     A step before it that has no report was skipped by the engine: the driver decides the same from its conditions.
+    One that may fail has failed, if its job ended without a word: engines wait for its end, whatever that is.
 
     Raises:
         RunError: if one of them has not ended well.
     """
     before = steps_before(graph, job.step)
     last = last_reports(exchange, job.execution, before)
+    lost = [s for s in before if graph.nodes[s].allow_failure and not (s in last and last[s].has_settled)]
     for step in before:
-        if step in last and not last[step].has_settled:
+        if step in last and not last[step].has_settled and step not in lost:
             raise RunError(
                 f"step {step}, which comes before {job.step}, is {last[step].state}: {last[step].error}".rstrip(
                     ": "
@@ -178,8 +193,17 @@ def _earlier(exchange: Exchange, job: Job, graph: Graph) -> Iterator[JobReport]:
     yield from reports(
         exchange, job.execution, [pair for s in before for pair in report_names(exchange, job.execution, [s])]
     )
+    yield from (_lost(step, last.get(step)) for step in lost)
     tries = report_names(exchange, job.execution, [job.step])
     yield from reports(exchange, job.execution, tries[:-1])
+
+
+def _lost(step: str, report: JobReport | None) -> JobReport:
+    """What a job would have reported that ended before it could: that its step has failed, as it may."""
+    error = failure("lost", "the job ended without a word", retryable=False).error
+    attempts = [event.body["attempt"] for event in report.events if "attempt" in event.body] if report else []
+    body = {"step": step, "attempt": max(attempts, default=1), "error": error, "retry_in": None, "allowed": True}
+    return JobReport(step, 0, JobState.ALLOWED, (StepEvent(EventKind.STEP_FAILED, time.time(), body),))
 
 
 class OneStep:
@@ -245,7 +269,8 @@ def _workplace() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _parsed(arguments: Sequence[str]) -> Job:
+def parsed(arguments: Sequence[str]) -> Job:
+    """The job that a command line describes; ends the process if it describes none."""
     parser = argparse.ArgumentParser("python -m trikk.targets.jobs.step_job", description=__doc__)
     parser.add_argument("step", metavar="STEP")
     for name in ("pipeline", "execution", "engine", "exchange", "store", "code"):
@@ -263,12 +288,24 @@ def _parsed(arguments: Sequence[str]) -> Job:
     )
     for name in ("outcome", "message"):
         parser.add_argument(f"--{name}", type=Path, metavar="FILE")
-    given = vars(parser.parse_args(arguments))
+    parser.add_argument("--model", type=Path, metavar="DIR")
+    given = vars(parser.parse_args(_without_dashes(arguments)))
     if "/" in given["execution"] or given["execution"] in ("", ".", ".."):
         parser.error(f"--execution {shorten(given['execution'], 80)!r} is no name of one part")
-    optional = {name: value for name, value in given.pop("optional") if value}
-    parameters = dict(given.pop("parameter")) | optional
+    optional = {name: value[1:] for name, value in given.pop("optional") if value[1:]}
+    parameters = {name: value[1:] for name, value in given.pop("parameter")} | optional
     return Job(**given, parameters=parameters)
+
+
+def _without_dashes(arguments: Sequence[str]) -> list[str]:
+    """The arguments with a mark before each parameter's value: argparse takes one with a hyphen for an option."""
+    marked: list[str] = []
+    rest = list(arguments)
+    while rest:
+        count = 3 if rest[0] in ("--parameter", "--optional") else 1
+        words, rest = rest[:count], rest[count:]
+        marked += [*words[:2], *(f"={value}" for value in words[2:])]
+    return marked
 
 
 if __name__ == "__main__":

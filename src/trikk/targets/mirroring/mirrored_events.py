@@ -8,6 +8,7 @@ from typing import Any
 from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.execution.step_messages import failure
+from trikk.pipeline.graph import Node
 from trikk.runs.events import EventKind
 from trikk.runs.journals.journal import Event
 from trikk.runs.run_state import RunState
@@ -44,19 +45,19 @@ def new_events(reports: Iterable[JobReport], events: Iterable[Event]) -> list[Ne
     return sorted(new, key=lambda event: event.at)  # a stable order: a job's own events stay as they were
 
 
-def last_events(state: RunState, status: EngineStatus, steps: Iterable[str], *, now: float) -> list[NewEvent]:
+def last_events(state: RunState, status: EngineStatus, nodes: Mapping[str, Node], *, now: float) -> list[NewEvent]:
     """What ends a run whose execution is over, and says of each step that no job reported the end of why.
 
     Args:
         state: the run's, all reports taken in.
         status: of the execution, which is over.
-        steps: of the graph, in order.
+        nodes: of the graph, in order.
         now: seconds since 1970, where the engine does not say when it ended.
     """
     at = status.ended or now
     events: list[NewEvent] = []
     lost = ""
-    for name in steps:
+    for name, node in nodes.items():
         step = state.steps.get(name)
         if step is not None and (step.state in DONE or step.state == StepStatus.FAILED):
             lost = lost or (
@@ -69,8 +70,10 @@ def last_events(state: RunState, status: EngineStatus, steps: Iterable[str], *, 
             error = failure("lost", job.reason or "the job ended without a word", retryable=False).error
             attempt = step.attempts if step is not None else 0
             body: dict[str, Any] = {"step": name, "attempt": attempt, "error": error, "retry_in": None}
+            body |= {"allowed": True} if node.allow_failure else {}
             events.append(NewEvent(EventKind.STEP_FAILED, at, body))
-            lost = lost or f"step {name}: {job.reason or 'the job ended without a word'}"
+            if not node.allow_failure:
+                lost = lost or f"step {name}: {job.reason or 'the job ended without a word'}"
         elif status.state == ExecutionState.SUCCEEDED and job is None:
             reason = "the engine decided by its condition that it is not to run"
             events.append(NewEvent(EventKind.STEP_SKIPPED, at, {"step": name, "reason": reason}))
