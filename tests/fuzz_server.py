@@ -23,8 +23,12 @@ from trikk.storage.artifact import Artifact
 
 MORE = """
 
-from trikk import Model, ModelVersion, approval
+from trikk import FeatureTable, Model, ModelVersion, approval
+from trikk import publish as send
+from trikk.runs.context import current_step
 from trikk.triggers import Cron, Interval
+
+loads = FeatureTable("loads", entity=["line", "stop"], time="known", features={"mean": pl.Float64})
 
 
 @step
@@ -57,6 +61,27 @@ def nightly(n: int = 1):
     publish(n)
 
 
+@step
+def measured() -> pl.DataFrame:
+    known = datetime(2020, 3, 1, tzinfo=UTC)
+    return pl.DataFrame({"line": ["4", "4", "5"], "stop": [1, 2, 1], "known": known, "mean": [0.5, None, 2.0]})
+
+
+@step
+def answer(counts: pl.DataFrame) -> pl.DataFrame:
+    said = {"prediction_id": ["answer-1", "answer-2"], "value": [counts.height / 3, 1.0]}
+    made = {"at": datetime(2020, 3, 1), "model": "people", "model_version": 1, "run": current_step().run}
+    return pl.DataFrame({**said, **made})
+
+
+@pipeline
+def serving():
+    rows = measured()
+    loads.sync(loads.append(rows))
+    send(rows, to="stream:forecast", key="line")
+    Table("answers").append(answer(counts))
+
+
 @pipeline
 def asks(n: int):
     publish(n, after=approval("publish?", shows={"n": n}))
@@ -71,6 +96,7 @@ def make_project(root: Path, more: str = "") -> ServedProject:
     for day, error, days in [("2020-03-01", 11, 1), ("2020-03-02", 15, 2)]:
         folder.good("run", "fill", "-p", f"day={day}", "-p", f"error={error}", "-p", f"days={days}")
     folder.good("watch", "--once", "--now", "2020-03-04T00:30")
+    folder.good("run", "serving")
     registry, artifact = Registry(place.project.journal), Artifact("0" * 64, "pickle", 9, {})
     for number in (1, 2):
         registry.register(
@@ -104,7 +130,10 @@ def known_names(server: RunningServer) -> dict[str, list[Any]]:
         "query.runs": [",".join(ids[:2])],
         "query.versions": ["1,2", "champion,1"],
         "query.window": ["2020-03-01", "2020-03-02"],
-        "path.prediction": [run["id"] for run in runs],
+        "path.prediction": ["answer-1", "answer"],
+        "path.features": ["loads"],
+        "query.key": ['{"line": "4", "stop": 1}', '{"line": "4", "stop": 77}'],
+        "path.published": ["forecast"],
         "body.pipeline": ["add", "waits", "nightly"],
     }
 

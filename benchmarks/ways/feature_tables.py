@@ -20,7 +20,7 @@ from benchmarks.ways.commands import own_folder
 from trikk import FeatureTable
 from trikk.features.cell_encoding import entity_text
 from trikk.features.project_place import Place
-from trikk.features.store_address import resolve, sqlite_path
+from trikk.features.stores.store_address import resolve, sqlite_path
 from trikk.features.sync import sync
 from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.storage.tables.table_write import Write

@@ -42,6 +42,6 @@ def fresh_names() -> Iterator[Callable[[], str]]:
 def client(template: str):
     import redis
 
-    from trikk.features.store_address import resolve
+    from trikk.features.stores.store_address import resolve
 
     return redis.Redis.from_url(resolve(template).text, decode_responses=True)

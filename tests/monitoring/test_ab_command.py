@@ -107,10 +107,10 @@ def test_of_many_slices_the_decided_ones_are_shown(capsys: pytest.CaptureFixture
         for hour in range(24)
     ]
     found = Comparison("m", "mae", "lower", "a", "b", None, slices[0], tuple(slices))
-    _show(found, every=False)
+    _show(found.to_json(), every=False)
     shown = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith("hour=")]
     assert shown == [f"hour={hour}" for hour in range(12, 24)]
-    _show(found, every=True)
+    _show(found.to_json(), every=True)
     assert capsys.readouterr().out.count("hour=") == 24
 
 

@@ -180,18 +180,20 @@ class Tokens:
         known = (t for t in self.listed() if t.kind is IdentityKind.TOKEN and t.environment in wheres)
         return [t for t in known if t.state_at(now) is TokenState.VALID]
 
-    def named(self, name: str, now: float) -> Token:
+    def named(self, name: str, now: float, environment: str = EVERYWHERE) -> Token:
         """The token that a name or an id means: of several of that name the valid one, else the newest.
 
         Whoever shows the whole token means that one, too: it may be all that they have of one that has leaked.
 
         Raises:
-            UnknownName: if there is none.
+            UnknownName: if there is none, of that environment.
         """
         name = shown_id(name) or name
-        known = [t for t in self.listed() if name in (t.id, t.name)]
+        listed = [t for t in self.listed() if environment in (EVERYWHERE, t.environment)]
+        known = [t for t in listed if name in (t.id, t.name)]
         if not known:
-            raise UnknownName("token", name[:100], {t.name for t in self.listed()})
+            mend = None if environment == EVERYWHERE else f"this asks for tokens of environment {environment} only"
+            raise UnknownName("token", name[:100], {t.name for t in listed}, next=mend)
         return next((t for t in known if t.state_at(now) is TokenState.VALID), known[-1])
 
     def check(self, shown: str, environment: str, now: float, kind: IdentityKind = IdentityKind.TOKEN) -> Token:
@@ -300,7 +302,7 @@ def _add(ledger: Ledger, token: Token, after: int | None = None) -> str:
     return f"trikk_{token.id}_{secret}"
 
 
-def revoke(ledger: Ledger, name: str, *, by: str, now: float) -> Token:
+def revoke(ledger: Ledger, name: str, *, by: str, now: float, environment: str = EVERYWHERE) -> Token:
     """Let a token count no longer; nothing happens if it was revoked before.
 
     Args:
@@ -308,13 +310,15 @@ def revoke(ledger: Ledger, name: str, *, by: str, now: float) -> Token:
         name: its name or id; a person's name means all their sessions.
         by: who does it.
         now: wall time in seconds since 1970.
+        environment: of which tokens; `EVERYWHERE` for all.
 
     Raises:
         UnknownName: if there is none.
     """
     known = Tokens(ledger).look()
-    token = known.named(name, now)
-    sessions = [t.id for t in known.listed() if t.kind is IdentityKind.PERSON and t.name == name]
+    token = known.named(name, now, environment)
+    own = (t for t in known.listed() if t.kind is IdentityKind.PERSON and t.name == name)
+    sessions = [t.id for t in own if environment in (EVERYWHERE, t.environment)]
     for token_id in dict.fromkeys([token.id, *sessions]):
         said: dict[str, JSON] = {"id": token_id, "by": by}
         ledger.add(SUBJECT, TokenEntry.REVOKED, said, at=now, identity=f"revoked {token_id}")

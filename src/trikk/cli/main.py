@@ -58,6 +58,7 @@ COMMANDS = {
     "channels": ("monitor_commands.channel_command", "List where messages go; send a test to a channel."),
     "serve": ("server_commands.serve_command", "Run the project unattended, with a REST API."),
     "token": ("access_commands.token_command", "Make, list and revoke tokens, by which servers know programs."),
+    "people": ("access_commands.people_command", "List who has signed in, and which groups have which role."),
     "audit": ("access_commands.audit_command", "Show who changed what, when, and from where."),
     "subscribe": ("monitor_commands.subscription_commands", "Have an address get what is sent to a topic."),
     "unsubscribe": ("monitor_commands.subscription_commands", "Have an address get nothing more of a topic."),

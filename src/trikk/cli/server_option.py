@@ -44,19 +44,13 @@ def or_by_server(ask: Callable[..., Any], *, without: Sequence[str] = ()) -> Cal
                 return ask(client, **{name: value for name, value in options.items() if name not in without})
 
         call.minds_server = True  # type: ignore[attr-defined]
+        call.without = tuple(without)  # type: ignore[attr-defined]
         option = click.option(
             "--server", metavar="URL", expose_value=False, callback=_remember, help="Ask this server instead."
         )
         return option(call)  # type: ignore[return-value]
 
     return decorate
-
-
-def check_json(*, as_json: bool) -> None:
-    """Raise UsageError unless a command is to print a document, where a server has not all that its text shows."""
-    if not as_json:
-        path = click.get_current_context().command_path
-        raise UsageError(f"`{path}` has only its document from a server", next=f"add --json: {path} --json")
 
 
 def refusing_servers(command: click.Command) -> click.Command:

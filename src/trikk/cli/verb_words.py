@@ -8,6 +8,16 @@ from typing import Any
 import click
 
 
+class ListingGroup(click.Group):
+    """Commands of which the one called `list` is meant where none is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, with `list` put in front of options alone."""
+        if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help")):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
 def split_words(words: tuple[str, ...], verbs: Collection[str], noun: str) -> tuple[str, str]:
     """What is to be done, and with which of them; "" for nothing, and for all.
 

@@ -18,6 +18,7 @@ import msgspec
 
 from trikk.access.audit import AuditLine
 from trikk.access.identity import Identity
+from trikk.access.people import People
 from trikk.access.tokens import ShownToken, TokenDocument, TokenList
 from trikk.alerts.delivery.channel_records import TestMessage
 from trikk.client.event_reader import events
@@ -25,7 +26,10 @@ from trikk.client.rest_transport import Reply, Transport
 from trikk.core.errors import ArtifactCorrupt, ServerError
 from trikk.execution.code.code_changes import CodeChanges
 from trikk.execution.upkeep.cost_report import CostReport
+from trikk.features.feature_view import EntityFeatures
+from trikk.features.sync import Synced
 from trikk.mailing.topics.subscriptions import Change, Subscription
+from trikk.publishing.stream import StreamMessages
 from trikk.runs.journals.journal import RunRow
 from trikk.server.http.documents import project_documents as of_project
 from trikk.server.http.documents import run_documents as of_runs
@@ -396,6 +400,37 @@ class Client:
             reply = self._transport.ask("POST", path_, _given(query), body, fields, repeats=False, at_length=True)
         return _document(IngestedDocument, reply)
 
+    def features(self) -> of_project.FeatureTablesDocument:
+        """Feature tables, what of them is online, and how far that is behind."""
+        return self._get(of_project.FeatureTablesDocument, "/features")
+
+    def entity_features(
+        self, features: str, key: Mapping[str, str | int | bool], at: str | None = None
+    ) -> EntityFeatures:
+        """The features of one entity as they are served, for a moment (ISO) or now.
+
+        Args:
+            features: the feature table.
+            key: the entity's columns, such as {"line": "4", "stop": 1}.
+            at: the moment.
+        """
+        query: _Query = {"key": msgspec.json.encode(key).decode(), "at": at}
+        return self._get(EntityFeatures, f"/features/{_name(features)}/entity", query)
+
+    def sync_features(self, features: str, at: str | None = None, *, rebuild: bool = False) -> Synced:
+        """Bring the online store of a feature table up to it; `rebuild` reads the whole table."""
+        body = {"at": at, "rebuild": rebuild}
+        return self._post(Synced, f"/features/{_name(features)}/sync", body, at_length=True)
+
+    def published(self) -> of_project.PublishedDocument:
+        """The streams in the server's folder to which pipelines publish."""
+        return self._get(of_project.PublishedDocument, "/published")
+
+    def messages(self, published: str, after: int | None = None, limit: int | None = None) -> StreamMessages:
+        """Messages of a published stream: the last ones (100 if not given), or those behind an offset."""
+        query: _Query = {"after": after, "limit": limit}
+        return self._get(StreamMessages, f"/published/{_name(published)}/messages", query)
+
     def models(self, environment: str | None = None) -> Iterator[of_project.ModelDocument]:
         """Registered models by name, with the aliases of an environment, the server's if not given."""
         return self._pages(of_project.ModelDocument, "/models", "models", {"environment": environment})
@@ -545,9 +580,9 @@ class Client:
         path = f"/monitors/{_name(monitor)}/ab"
         return self._get(of_watch.SidesDocument, path, query, at_length=True)
 
-    def explain(self, prediction: str, table: str | None = None) -> dict[str, Any]:
-        """Everything behind one prediction."""
-        return self._get(dict[str, Any], f"/predictions/{_name(prediction)}", {"table": table})
+    def explain(self, prediction: str, table: str | None = None, rows: int | None = None) -> dict[str, Any]:
+        """Everything behind one prediction, with so many `rows` (0 if not given) of each table read for it."""
+        return self._get(dict[str, Any], f"/predictions/{_name(prediction)}", {"table": table, "rows": rows})
 
     def incidents(self, *, all: bool = False) -> Iterator[of_watch.IncidentDocument]:  # noqa: A002
         """Open incidents; with `all`, resolved ones, too."""
@@ -631,6 +666,10 @@ class Client:
         """Who changed what, the newest first; `before` leaves out what is not older than that line."""
         return self._pages(AuditLine, "/audit", "lines", {"cursor": before})
 
+    def people(self) -> People:
+        """Who has signed in, and what the settings say of roles."""
+        return self._get(People, "/people")
+
     def tokens(self) -> TokenList:
         """Tokens, those that count no longer, too."""
         return self._get(TokenList, "/tokens")
@@ -643,7 +682,7 @@ class Client:
         return self._post(ShownToken, "/tokens", body)
 
     def revoke_token(self, token: str) -> TokenDocument:
-        """Let a token, given by its id or name, count no longer."""
+        """Let a token, given by its id or name, count no longer; a person's name means all their sessions."""
         return self._post(TokenDocument, f"/tokens/{_name(token)}/revoke", {})
 
     # --- how ---

@@ -14,7 +14,7 @@ from trikk.core.errors import UsageError
 from trikk.core.names import check_name
 from trikk.core.record import Record
 from trikk.core.values import canonical
-from trikk.features.store_address import check_address
+from trikk.features.stores.store_address import check_address
 
 
 class Definition(Record, frozen=True):

@@ -107,8 +107,8 @@ def open_online(
         UsageError: if the address is of an unknown kind, or a variable that it names is not set.
         MissingExtra: if it is Redis and its client is not installed.
     """
-    from trikk.features.sqlite_store import SqliteOnline
-    from trikk.features.store_address import resolve, sqlite_path
+    from trikk.features.stores.sqlite_store import SqliteOnline
+    from trikk.features.stores.store_address import resolve, sqlite_path
 
     address = to or definition.online
     if address is None:
@@ -117,6 +117,6 @@ def open_online(
     resolved = resolve(address)
     if resolved.scheme == "sqlite":
         return SqliteOnline(sqlite_path(resolved))
-    from trikk.features.redis_store import RedisOnline
+    from trikk.features.stores.redis_store import RedisOnline
 
     return RedisOnline(resolved, definition.name)

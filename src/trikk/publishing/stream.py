@@ -21,6 +21,7 @@ from typing import IO, Any
 from trikk.core.errors import PermanentError, RecordError, StorageError, UnknownName
 from trikk.core.names import check_name
 from trikk.core.record import Record
+from trikk.core.settings import Settings
 from trikk.publishing.broker_messages import Messages
 from trikk.storage.stores.locks import file_lock
 from trikk.storage.stores.syncing import sync_path
@@ -74,6 +75,36 @@ class StreamMessage(Record, frozen=True):
     time: str
     headers: dict[str, str]
     value: dict[str, Any]
+
+
+class PublishedStream(Record, frozen=True):
+    """A stream of the project's folder.
+
+    Attributes:
+        name: its name.
+        messages: how many it has.
+        publications: how many have brought them.
+        last: when the last one was appended, seconds since 1970; None for none.
+    """
+
+    name: str
+    messages: int
+    publications: int
+    last: float | None
+
+
+class StreamMessages(Record, frozen=True):
+    """Messages of a stream, in their order.
+
+    Attributes:
+        stream: its name.
+        end: the offset that the next message gets.
+        messages: those that were asked for.
+    """
+
+    stream: str
+    end: int
+    messages: list[StreamMessage]
 
 
 def streams_folder(state: Path, environment: str) -> Path:
@@ -172,12 +203,11 @@ class Stream:
         for batch in list(self._batches):
             if batch.first + batch.count <= after + 1:
                 continue
-            for record in self._read_batch(batch):
+            for record in self._read_batch(batch, after):
                 if left == 0:
                     return
-                if record.offset > after:
-                    left -= 1
-                    yield record
+                left -= 1
+                yield record
 
     def follow(self, after: int = -1) -> Iterator[StreamMessage]:
         """As `read`, and then whatever is appended; never ends."""
@@ -265,11 +295,15 @@ class Stream:
             next="they stay; start a new run to publish the present rows",
         )
 
-    def _read_batch(self, batch: Batch) -> Iterator[StreamMessage]:
+    def _read_batch(self, batch: Batch, after: int) -> Iterator[StreamMessage]:
+        """The messages of a batch behind an offset."""
         try:
             with (self.path / batch.segment).open("rb") as file:
                 file.seek(batch.start)
-                for number in range(batch.count):
+                passed_over = max(0, after + 1 - batch.first)
+                for _ in range(passed_over):
+                    file.readline()
+                for number in range(passed_over, batch.count):
                     message = StreamMessage.read(json.loads(file.readline()))
                     if message.offset != batch.first + number:
                         raise self._damaged(
@@ -285,6 +319,36 @@ class Stream:
         return StorageError(
             f"the stream is damaged: {problem}", where=str(self.path), next="restore its folder from a copy"
         )
+
+
+def published_streams(settings: Settings) -> list[PublishedStream]:
+    """The streams of the project's environment, by name; StorageError if one is damaged."""
+    folder = streams_folder(settings.state, settings.environment)
+    streams = []
+    for name in list_streams(settings.state, settings.environment):
+        batches = Stream(folder / name).batches()
+        last = batches[-1].at if batches else None
+        streams.append(PublishedStream(name, sum(batch.count for batch in batches), len(batches), last))
+    return streams
+
+
+def messages_of(settings: Settings, name: str, after: int | None, limit: int) -> StreamMessages:
+    """Messages of a stream.
+
+    Args:
+        settings: the project's.
+        name: the stream's.
+        after: the offset behind which they begin; the last ones if None.
+        limit: how many at most.
+
+    Raises:
+        UnknownName: if there is no such stream.
+        StorageError: if it is damaged.
+    """
+    stream = find_stream(settings.state, settings.environment, name)
+    end = stream.end
+    first = end - limit - 1 if after is None else after
+    return StreamMessages(stream.path.name, end, list(stream.read(first, limit)))
 
 
 def _sync(file: IO[bytes]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +15,11 @@ from tests.execution.command import Folder, until
 from tests.fuzz_server import fuzz, make_project
 from tests.server.served import RunningServer, ServedProject
 
+from trikk.access.identity import Identity, IdentityKind, Role
+from trikk.access.tokens import begin_session, revoke
 from trikk.client.rest_client import Client
 from trikk.core.digests import digest_bytes
+from trikk.core.errors import UnknownName
 
 SECONDS = 30
 
@@ -251,12 +255,75 @@ def test_a_model_tells_who_held_an_alias_when_and_who_uses_it(server: RunningSer
     assert server.get("/models/people/holders", at="2020-03-03")["aliases"]["shadow"] == 1
 
 
+def test_features_are_served_and_synced(server: RunningServer, folder: Folder) -> None:
+    (line,) = server.get("/features")["features"]
+    assert {"features": [line]} == folder.good("features")
+    assert (line["name"], line["entities"], line["behind"], line["error"]) == ("loads", 3, 0, None)
+    served = server.get("/features/loads/entity", key='{"line": "4", "stop": 1}')
+    assert served == {"features": {"line": "4", "stop": 1, "mean": 0.5}, "missing": None, "why": ""}
+    assert server.get("/features/loads/entity", key='{"line": "4", "stop": "77"}')["missing"] == "unknown"
+    for key in ("line=4", '{"line": "4"}', '{"line": "4", "stap": 1}', '{"line": "4", "stop": 1.5}', "[]"):
+        assert server.get("/features/loads/entity", 422, key=key)["next"], key
+    for stop in (2**63, -(2**70), "9" * 3900):
+        key = json.dumps({"line": "4", "stop": stop})
+        assert server.get("/features/loads/entity", key=key)["missing"] == "unknown", stop
+    for at in ("0001-01-01T00:00:00+14:00", "2020-01-01T00:00:00+00:00", "noon"):
+        assert server.get("/features/loads/entity", 422, key='{"line": "4", "stop": 1}', at=at)["next"], at
+    assert server.get("/features/laods/entity", 404, key='{"line": "4"}')["next"]
+    assert server.post("/features/loads/sync")["entities"] == 0
+    assert server.post("/features/loads/sync", {"rebuild": True, "by": "ada"})["entities"] == 3
+    assert server.post("/features/loads/sync", {"to": "redis://elsewhere/0"}, 422)["next"]
+    assert ("sync_features", "loads") in [
+        (line["action"], line["target"].get("features")) for line in server.get("/audit")["lines"]
+    ]
+
+
+def test_published_messages_are_read_page_by_page(server: RunningServer, folder: Folder) -> None:
+    assert server.get("/published") == folder.good("tail")
+    whole = server.get("/published/forecast/messages")
+    assert whole == folder.good("tail", "forecast")
+    assert [message["offset"] for message in whole["messages"]] == [0, 1, 2]
+    last = server.get("/published/forecast/messages", limit=1)
+    assert last["messages"] == whole["messages"][2:]
+    behind = server.get("/published/forecast/messages", after=0, limit=1)
+    assert behind["messages"] == whole["messages"][1:2]
+    assert server.get("/published/forecast/messages", after=2)["messages"] == []
+    assert server.get("/published/nosuch/messages", 404)["next"]
+
+
+def test_people_are_listed_and_a_person_s_sessions_end_together(
+    server: RunningServer, folder: Folder, place: ServedProject
+) -> None:
+    def begin(environment: str, at: float) -> str:
+        anna = Identity("anna@example.com", IdentityKind.PERSON, Role.OPERATOR, environment)
+        session, _ = begin_session(place.project.journal, anna, by="17 at https://id", now=at, lasts=3600.0)
+        return session.id
+
+    now = time.time()
+    main, staging = (
+        [begin("main", now - 60), begin("main", now), begin("main", now - 86_400)],
+        begin("staging", now),
+    )
+    known = server.get("/people")
+    assert known == folder.good("people")
+    people = {person["environment"]: person for person in known["people"]}
+    assert (people["main"]["sessions"], people["main"]["role"]) == (2, "operator")
+    assert (known["roles"], known["issuer"]) == ({}, "")
+    assert revoke(place.project.journal, main[0], by="ada", now=now, environment="main").id == main[0]
+    with pytest.raises(UnknownName):
+        revoke(place.project.journal, staging, by="ada", now=now, environment="main")
+    server.post("/tokens/anna@example.com/revoke")
+    states = {token["id"]: token["state"] for token in server.get("/tokens")["tokens"]}
+    assert {states[session] for session in [*main, staging]} == {"revoked"}
+
+
 def test_what_is_watched_is_that_of_the_commands(server: RunningServer, folder: Folder) -> None:
     cases = server.get("/monitors/people/cases", window="2020-03-02", most=3)
     assert cases["cases"] == folder.good("monitor", "people", "--window", "2020-03-02", "--worst", "3")["cases"]
     assert len(cases["cases"]) == 3
     (newest,) = server.get("/monitors/people/cases", most=1)["cases"]
     assert newest["slot"] >= "2020-03-03"  # a look may have found more by now
+    assert "kind of window" in server.get("/monitors/people/cases", 404, kind="hour")["what"]
     window = server.get("/monitors/people/windows/2020-03-02")
     assert window == folder.good("monitor", "people", "--window", "2020-03-02")
     assert server.get("/monitors/people/windows/2031-01-01", 404)["next"]

@@ -57,8 +57,9 @@ class Backtest:
             "rule": self.rule.to_json(),
             "replayed": self.shown,
             "template": self.template,
+            "now": self.held,
             "chosen": self.origin,
-            "nights": Days(self.over[0].day, self.over[-1].day).to_json() if self.over else None,
+            "nights": {**Days(self.over[0].day, self.over[-1].day).to_json(), "count": len(self.over)},
             "good": self.good.to_json(),
             "windows": {"recorded": self.recorded, "assumed": self.assumed},
             "accepted": {

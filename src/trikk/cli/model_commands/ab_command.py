@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from trikk.cli.printing import echo, json_option, number_text, print_json, style, table
-from trikk.cli.server_option import check_json, or_by_server
+from trikk.cli.server_option import or_by_server
 from trikk.core.text import counted
+from trikk.core.values import finite
 from trikk.execution.project import Project
 from trikk.models.metrics.own_metric import KNOWN
 
 if TYPE_CHECKING:
     from trikk.client.rest_client import Client
-    from trikk.monitoring.ab.ab_comparison import Comparison, Effect
 
 _COLOURS = {"better": "green", "worse": "red", "not yet known": "yellow"}
 _SLICES = 12
@@ -29,16 +30,13 @@ def _by_server(
     second: str,
     *,
     as_json: bool,
-    every: bool,  # noqa: ARG001
+    every: bool,
     start: datetime | None,
     end: datetime | None,
     **options: Any,
 ) -> None:
-    check_json(as_json=as_json)
-    period = {"from": start and start.date(), "to": end and end.date()}
-    print_json(
-        client.compare_sides(monitor, first, second, **period, **{**options, "metric": options["metric"] or None})
-    )
+    options |= {"metric": options["metric"] or None, "from": start and start.date(), "to": end and end.date()}
+    _print(client.compare_sides(monitor, first, second, **options), every=every, as_json=as_json)
 
 
 @click.command()
@@ -113,53 +111,50 @@ def ab(
             rules=Rules(least_days=least_days, confidence=confidence, matters=matters),
             seed=seed,
         )
+    _print(comparison.to_json(), every=every, as_json=as_json)
+
+
+def _print(compared: Mapping[str, Any], *, every: bool, as_json: bool) -> None:
+    """Show what `Comparison.to_json` says."""
     if as_json:
-        print_json(comparison.to_json())
-        return
-    _show(comparison, every=every)
+        print_json(compared)
+    else:
+        _show(finite(compared), every=every)  # as a server sends it
 
 
-def _show(comparison: Comparison, *, every: bool) -> None:
-    whole, spread = comparison.whole, comparison.whole.spread
-    echo(
-        f"{comparison.first} against {comparison.second} by {comparison.metric}, "
-        f"on the same {counted(whole.cases, 'case')}"
-    )
-    if comparison.days:
-        echo(f"  {comparison.days[0]} to {comparison.days[1]}, {counted(spread.days, 'day')}")
-    for place in comparison.places:
+def _show(compared: Mapping[str, Any], *, every: bool) -> None:
+    from trikk.monitoring.ab.pairs import Excluded
+
+    first, second = compared["sides"]
+    cases = counted(compared["cases"], "case")
+    echo(f"{first} against {second} by {compared['metric']}, on the same {cases}")
+    if compared["from"]:
+        echo(f"  {compared['from']} to {compared['to']}, {counted(compared['days'], 'day')}")
+    for place in compared["places"]:
         echo(f"  {place}")
-    for number, sentence in enumerate(comparison.left_out.in_words(comparison.first, comparison.second)):
+    left_out = Excluded(tuple(compared["unpaired"]), compared["unlabelled"], compared["unpredicted"])
+    for number, sentence in enumerate(left_out.in_words(first, second)):
         echo(f"  {'         ' if number else 'left out:'} {sentence}")
-    for sentence in comparison.unseen_words:
+    for sentence in compared["unseen_words"]:
         echo(f"  {sentence}")
-    echo(f"  {number_text(whole.first)} -> {number_text(whole.second)}: {_difference(whole)}")
-    if spread.low is not None:
-        widened = (
-            f", widened: neighbouring {comparison.over} are alike ({spread.alike:.2f})" if spread.alike else ""
-        )
-        echo(
-            f"  {comparison.rules.confidence:.0%} interval {spread.low:+.4g} to {spread.high:+.4g}, "
-            f"over {comparison.over}{widened}"
-        )
-    echo(style(comparison.sentence, fg=_COLOURS[whole.verdict.state]))
-    if comparison.slices:
-        _slices(comparison, every=every)
+    echo(f"  {number_text(compared['first'])} -> {number_text(compared['second'])}: {_difference(compared)}")
+    if compared["interval"]:
+        alike, over = compared["alike"], compared["over"]
+        widened = f", widened: neighbouring {over} are alike ({alike:.2f})" if alike else ""
+        echo(f"  {compared['confidence']:.0%} interval {_interval(compared)}, over {over}{widened}")
+    echo(style(compared["sentence"], fg=_COLOURS[compared["verdict"]]))
+    if compared["slices"]:
+        _slices(compared["slices"], every=every)
 
 
-def _slices(comparison: Comparison, *, every: bool) -> None:
+def _slices(slices: Sequence[Mapping[str, Any]], *, every: bool) -> None:
     """The slices that were decided, and then the nearest to it; in their own order."""
     from trikk.monitoring.ab.verdict import Outcome
 
-    slices = comparison.slices
     order = sorted(
-        range(len(slices)),
-        key=lambda i: (
-            slices[i].verdict.state == Outcome.OPEN,
-            1.0 if slices[i].chance is None else slices[i].chance,
-        ),
+        range(len(slices)), key=lambda i: (slices[i]["verdict"] == Outcome.OPEN, slices[i].get("chance", 1.0))
     )
-    decided = sum(one.verdict.state != Outcome.OPEN for one in slices)
+    decided = sum(effect["verdict"] != Outcome.OPEN for effect in slices)
     # None that is decided is left out, however many there are.
     most = len(order) if every else max(_SLICES, decided)
     heads = ["SLICE", "CASES", "FIRST", "SECOND", "DIFFERENCE", "INTERVAL", "CHANCE", "VERDICT"]
@@ -171,20 +166,24 @@ def _slices(comparison: Comparison, *, every: bool) -> None:
     echo(f"CHANCE: the probability of such a difference if both were equally good{many}")
 
 
-def _slice(one: Effect) -> list[str]:
-    low, high = one.spread.low, one.spread.high
+def _slice(effect: Mapping[str, Any]) -> list[str]:
     return [
-        f"{one.slice}={one.value}",
-        f"{one.cases:,}",
-        number_text(one.first),
-        number_text(one.second),
-        _difference(one),
-        "-" if low is None else f"{low:+.4g} to {high:+.4g}",
-        "-" if one.chance is None else f"{one.chance:.3f}",
-        style(one.verdict.state, fg=_COLOURS[one.verdict.state]),
+        f"{effect['slice']}={effect['value']}",
+        f"{effect['cases']:,}",
+        number_text(effect["first"]),
+        number_text(effect["second"]),
+        _difference(effect),
+        _interval(effect),
+        number_text(effect.get("chance"), ".3f"),
+        style(effect["verdict"], fg=_COLOURS[effect["verdict"]]),
     ]
 
 
-def _difference(one: Effect) -> str:
-    share = "" if one.share is None else f" ({one.share:+.1%})"
-    return f"{one.spread.difference:+.4g}{share}"
+def _interval(effect: Mapping[str, Any]) -> str:
+    low, high = effect["interval"] or (None, None)
+    return "-" if low is None or high is None else f"{low:+.4g} to {high:+.4g}"
+
+
+def _difference(effect: Mapping[str, Any]) -> str:
+    share = "" if effect["share"] is None else f" ({effect['share']:+.1%})"
+    return number_text(effect["difference"], "+.4g") + share

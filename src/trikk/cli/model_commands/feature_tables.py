@@ -2,40 +2,69 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from trikk.cli.audited import audited
 from trikk.cli.printing import echo, json_option, print_json, table, when
-from trikk.core.errors import TrikkError, UsageError
+from trikk.cli.server_option import or_by_server
+from trikk.cli.verb_words import ListingGroup
+from trikk.core.errors import UsageError
 from trikk.core.text import counted
 from trikk.execution.project import Project
-from trikk.features import actions
-from trikk.features.cells import Missing
-from trikk.features.feature_definition import Definition
-from trikk.features.online import State, open_online
+from trikk.features.actions import remembered
+from trikk.features.feature_view import EntityFeatures, FeatureTableLine, entity_features, feature_tables, moment
 from trikk.features.project_place import Place
+from trikk.features.sync import Synced
+from trikk.features.sync import sync as bring_up
+
+if TYPE_CHECKING:
+    from trikk.client.rest_client import Client
 
 _AT = click.option("--at", metavar="TIME", help="A moment in ISO 8601 instead of now.")
 
 
-@click.group(invoke_without_command=True)
-@click.pass_context
-@json_option
-def features(context: click.Context, as_json: bool) -> None:
+@click.group(cls=ListingGroup)
+def features() -> None:
     """List feature tables: what is online, and how far it is behind its table."""
-    if context.invoked_subcommand is not None:
-        return
-    project = Project.open()
-    tables = [_about(project, name) for name in actions.names(project.journal)]
+
+
+def _list_by_server(client: Client, as_json: bool) -> None:
+    _print_list(client.features().features, as_json=as_json)
+
+
+def _get_by_server(client: Client, name: str, keys: tuple[str, ...], at: str | None, **_: bool) -> None:
+    key = _key(keys)
+    _print_features(name, key, client.entity_features(name, key, at))
+
+
+def _sync_by_server(client: Client, name: str, at: str | None, rebuild: bool, as_json: bool) -> None:
+    _print_synced(client.sync_features(name, at, rebuild=rebuild), as_json=as_json)
+
+
+@features.command("list")
+@json_option
+@or_by_server(_list_by_server)
+def list_features(as_json: bool) -> None:
+    """List feature tables: what is online, and how far it is behind its table."""
+    _print_list(feature_tables(Project.open()), as_json=as_json)
+
+
+def _print_list(listed: Sequence[FeatureTableLine], *, as_json: bool) -> None:
     if as_json:
-        print_json({"features": tables})
-    elif not tables:
+        print_json({"features": [line.to_json() for line in listed]})
+    elif not listed:
         echo("no feature tables yet: run a pipeline that writes or syncs one")
     else:
-        table(["FEATURE TABLE", "ENTITY", "ONLINE", "VERSION", "BEHIND", "SYNCED", "WHERE"], map(_row, tables))
+        table(["FEATURE TABLE", "ENTITY", "ONLINE", "VERSION", "BEHIND", "SYNCED", "WHERE"], map(_row, listed))
+
+
+def _row(line: FeatureTableLine) -> list[str]:
+    where = line.online if line.error is None else f"{line.online} ({line.error})"
+    numbers = ["-" if n is None else f"{n:,}" for n in (line.entities, line.version, line.behind)]
+    return [line.name, ", ".join(line.entity), *numbers, when(line.synced), where]
 
 
 @features.command()
@@ -44,31 +73,32 @@ def features(context: click.Context, as_json: bool) -> None:
 @_AT
 @click.option("--online", metavar="ADDRESS", help="Another online store than the definition's.")
 @json_option
+@or_by_server(_get_by_server, without=("online",))
 def get(name: str, keys: tuple[str, ...], at: str | None, online: str | None, as_json: bool) -> None:  # noqa: ARG001
     """Print the features of one entity of feature table NAME as JSON, as they are served."""
-    from trikk.features.serve import Server, view_of
+    key = _key(keys)
+    then = None if at is None else moment(at)
+    _print_features(name, key, entity_features(Project.open(), name, key, then, online))
 
-    project = Project.open()
-    definition = actions.remembered(project.journal, name)
-    store = open_online(definition, project.state_dir, online)
-    text = store.state()
-    state = None if text is None else view_of(definition, text).state
-    types = ["String"] * len(definition.entity) if state is None else state.entity
-    key = _key(definition, types, keys)
-    server = Server(definition, store)
-    row = server.rows([key], _moment(at), None)[0]
-    shown = {column: _shown(value) for column, value in row.items()}
-    missing = server.missing(key, _moment(at))
-    if missing is not None and missing[0] is Missing.UNKNOWN and state is not None:
-        left_out = _left_out(project, definition, state, key, _moment(at))
-        missing = (Missing.EXPIRED, left_out) if left_out else missing
-    if missing is not None:
-        shown["_missing"] = missing[0].value
-        why = "nothing of it is online, or nothing by then"
-        if missing[0] is Missing.EXPIRED:
-            why = f"the newest features are of {missing[1]}, which is longer ago than the feature table's ttl"
-        named = ", ".join(f"{column}={_shown(value)}" for column, value in key.items())
-        echo(f"{name}: {named} is {missing[0]}: {why}", err=True)
+
+def _key(pairs: Sequence[str]) -> dict[str, str]:
+    key = {}
+    for pair in pairs:
+        column, equals, text = pair.partition("=")
+        if not equals:
+            raise UsageError(
+                f"{pair!r} is not a part of the key", next="write COLUMN=VALUE for each of its columns"
+            )
+        key[column] = text
+    return key
+
+
+def _print_features(name: str, key: dict[str, str], served: EntityFeatures) -> None:
+    shown = dict(served.features)
+    if served.missing is not None:
+        shown["_missing"] = served.missing
+        named = ", ".join(f"{column}={served.features[column]}" for column in key)
+        echo(f"{name}: {named} is {served.missing}: {served.why}", err=True)
     print_json(shown)
 
 
@@ -80,122 +110,23 @@ def get(name: str, keys: tuple[str, ...], at: str | None, online: str | None, as
 @_AT
 @click.option("--rebuild", is_flag=True, help="Read the whole table and replace what is online.")
 @json_option
+@or_by_server(_sync_by_server, without=("to",))
 @audited("sync_features", "name")
 def sync(name: str, to: str | None, at: str | None, rebuild: bool, as_json: bool) -> None:
     """Bring the online store of feature table NAME up to date, by the definition its pipeline used last."""
-    from trikk.features.sync import sync as bring_up
-
     project = Project.open()
-    definition = actions.remembered(project.journal, name)
+    definition = remembered(project.journal, name)
     place = Place(project.tables, project.journal, project.state_dir, None)
-    done = bring_up(definition, place, at=_moment(at), to=to, rebuild=rebuild)
+    then = None if at is None else moment(at)
+    _print_synced(bring_up(definition, place, at=then, to=to, rebuild=rebuild), as_json=as_json)
+
+
+def _print_synced(done: Synced, *, as_json: bool) -> None:
     if as_json:
         print_json(done.to_json())
-        return
-    if not done.entities and not done.rebuilt:
-        echo(f"{name} is online at version {done.version} already, or nothing new counts")
-        return
-    how = "all of the table was read" if done.rebuilt else "new rows only"
-    echo(f"{counted(done.entities, 'entity', 'entities')} of {name} written, at version {done.version} ({how})")
-
-
-def _about(project: Project, name: str) -> dict[str, Any]:
-    definition = actions.remembered(project.journal, name)
-    newest = project.tables.version(name)
-    about: dict[str, Any] = {
-        "name": name,
-        "entity": list(definition.entity),
-        "table_version": newest,
-        "online": definition.online or "sqlite",
-        "entities": None,
-        "version": None,
-        "behind": None,
-        "synced": None,
-        "error": None,
-    }
-    try:
-        store = open_online(definition, project.state_dir)
-        text = store.state()
-        if text is not None:
-            state = State.parse(text, definition)
-            behind = None if newest is None else newest - state.version
-            about |= {
-                "entities": store.count(),
-                "version": state.version,
-                "behind": behind,
-                "synced": state.synced,
-            }
-            if Definition.read(state.definition).meaning != definition.meaning:
-                about["error"] = "online under another definition: sync it"
-    except TrikkError as error:
-        about["error"] = error.what
-    return about
-
-
-def _row(about: dict[str, Any]) -> list[str]:
-    def text(value: Any) -> str:
-        return "-" if value is None else f"{value:,}"
-
-    where = about["online"] if about["error"] is None else f"{about['online']} ({about['error']})"
-    numbers = [text(about[column]) for column in ("entities", "version", "behind")]
-    return [about["name"], ", ".join(about["entity"]), *numbers, when(about["synced"]), where]
-
-
-def _key(definition: Definition, types: list[str], given: tuple[str, ...]) -> dict[str, Any]:
-    texts = {}
-    for pair in given:
-        column, equals, text = pair.partition("=")
-        if not equals or column not in definition.entity:
-            wanted = " ".join(f"{c}=..." for c in definition.entity)
-            raise UsageError(f"{pair!r} is not a part of the key", next=f"write {wanted}")
-        texts[column] = text
-    # Keys as the table has them: "7" may be a number or a text, and only one of them is found.
-    kinds = dict(zip(definition.entity, types, strict=True))
-    return {column: _value(column, text, kinds[column]) for column, text in texts.items()}
-
-
-def _left_out(
-    project: Project, definition: Definition, state: State, key: dict[str, Any], at: datetime | None
-) -> str:
-    """From when an entity's newest features are that are in the table, and too old to be online; "" for none."""
-    import polars as pl
-
-    try:
-        rows = project.tables.scan(definition.name, state.version)
-    except TrikkError:
-        return ""
-    moment = (at or datetime.now(UTC)) - timedelta(microseconds=definition.delay)
-    own = [pl.col(column) == value for column, value in key.items()]
-    by_then = pl.col(definition.time) <= (moment if state.aware else moment.replace(tzinfo=None))
-    newest = rows.filter(*own, by_then).select(pl.col(definition.event or definition.time).max())
-    return "".join(one.isoformat() for one in newest.collect().to_series() if one is not None)
-
-
-def _value(column: str, text: str, kind: str) -> Any:
-    try:
-        if kind == "Boolean":
-            return {"true": True, "false": False}[text.lower()]
-        if kind == "Date":
-            return date.fromisoformat(text)
-        return text if kind == "String" else int(text)
-    except (KeyError, ValueError):
-        raise UsageError(
-            f"{column}={text} is not of type {kind}", next="write the key as the table has it"
-        ) from None
-
-
-def _moment(text: str | None) -> datetime | None:
-    try:
-        return None if text is None else datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{text!r} is not a moment", next="write it such as 2024-03-01T09:30:00+00:00") from None
-
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_shown(one) for one in value]
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return value.hex()
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+    elif not done.entities and not done.rebuilt:
+        echo(f"{done.name} is online at version {done.version} already, or nothing new counts")
+    else:
+        how = "all of the table was read" if done.rebuilt else "new rows only"
+        written = counted(done.entities, "entity", "entities")
+        echo(f"{written} of {done.name} written, at version {done.version} ({how})")

@@ -13,6 +13,7 @@ import msgspec
 from trikk.cli.audited import audited
 from trikk.cli.printing import echo, json_option, number_text, print_json, project_zone, table, user_name, when
 from trikk.cli.server_option import or_by_server, trikk
+from trikk.cli.verb_words import ListingGroup
 from trikk.core.text import counted, shorten
 from trikk.core.values import plain
 from trikk.core.zones import moment_named
@@ -32,7 +33,7 @@ _CUT = 28
 _LONGEST_CLASSES = 48
 
 
-class _Models(click.Group):
+class _Models(ListingGroup):
     """`trikk models` lists, `trikk models NAME` shows; anything else is a subcommand."""
 
     def resolve_command(
@@ -43,11 +44,6 @@ class _Models(click.Group):
             # NAME`.
             args = ["show", *args]
         return super().resolve_command(ctx, args)
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help")):
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
 
 
 @click.group(cls=_Models)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import shutil
 import textwrap
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from trikk.cli.printing import echo, json_option, print_json, style, table
-from trikk.cli.server_option import check_json, or_by_server
+from trikk.cli.printing import echo, json_option, number_text, print_json, style, table
+from trikk.cli.server_option import or_by_server
 from trikk.core.errors import UsageError
 from trikk.core.text import counted
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
-    from trikk.alerts.backtest.answer import Backtest
-    from trikk.alerts.backtest.outcomes import Detection, Outcome
+    from trikk.alerts.backtest.outcomes import Detection
     from trikk.alerts.backtest.past import Days
     from trikk.client.rest_client import Client
 
@@ -38,8 +38,7 @@ def _day(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
 _DATE = click.DateTime(formats=["%Y-%m-%d"])
 
 
-def _by_server(client: Client, known_ok: str, *, as_json: bool, every: bool, **options: Any) -> None:  # noqa: ARG001
-    check_json(as_json=as_json)
+def _by_server(client: Client, known_ok: str, *, as_json: bool, every: bool, **options: Any) -> None:
     days = {name: options.pop(name) for name in ("first", "last")}
     good = _days(known_ok) if known_ok else None
     asked = {
@@ -50,7 +49,7 @@ def _by_server(client: Client, known_ok: str, *, as_json: bool, every: bool, **o
         "known_ok_to": good and good.last,
     }
     several = {name: ",".join(map(str, options[name])) or None for name in ("limits", "events")}
-    print_json(client.backtest(**{**asked, **several}))
+    _print(client.backtest(**{**asked, **several}), every=every, as_json=as_json)
 
 
 @click.command()
@@ -101,14 +100,7 @@ def backtest(known_ok: str, accept: str, *, every: bool, as_json: bool, **option
 
     good = _days(known_ok) if known_ok else None
     answer = replayed(Project.open(), Question(good=good, accepted=Accepted.of(accept), **options))
-    if as_json:
-        print_json(answer.to_json())
-        return
-    _head(answer)
-    _incidents(answer)
-    _thresholds(answer, every=every)
-    _columns(answer, every=every)
-    _suggestion(answer)
+    _print(answer.to_json(), every=every, as_json=as_json)
 
 
 def _days(text: str) -> Days:
@@ -129,78 +121,98 @@ def _say(text: str) -> None:
     echo(textwrap.indent(textwrap.fill(text, width - 2, break_on_hyphens=False), "  "))
 
 
-def _head(answer: Backtest) -> None:
+def _print(answer: Mapping[str, Any], *, every: bool, as_json: bool) -> None:
+    """Show what `Backtest.to_json` says."""
+    if as_json:
+        print_json(answer)
+        return
+    _head(answer)
+    _incidents(answer)
+    _thresholds(answer, every=every)
+    _columns(answer, every=every)
+    _suggestion(answer)
+
+
+def _head(answer: Mapping[str, Any]) -> None:
     from trikk.alerts.rules.rule import Kind
 
-    rule = answer.rule
-    shown = f"drift by {answer.shown}" if rule.kind == Kind.DRIFT else answer.shown
-    often = f" for {rule.windows} windows" if rule.windows > 1 else ""
-    each = f", each {rule.slice}" if rule.slice else ""
-    echo(f"{rule.monitor}{each}: {shown}{often} ({answer.origin})")
-    windows = "days" if rule.kind == Kind.DRIFT else "windows"
-    known = f"{answer.recorded} {windows} as they were known at the time"
-    if answer.assumed:
-        known += f", {answer.assumed} that nobody watched then: taken to be known when their labels were due"
-    _say(f"{counted(len(answer.over), 'night')} from {answer.over[0].day} to {answer.over[-1].day}; {known}")
-    for note in answer.notes:
+    rule, nights = answer["rule"], answer["nights"]
+    is_drift = rule["kind"] == Kind.DRIFT
+    shown = f"drift by {answer['replayed']}" if is_drift else answer["replayed"]
+    often = f" for {rule['windows']} windows" if rule["windows"] > 1 else ""
+    each = f", each {rule['slice']}" if rule["slice"] else ""
+    echo(f"{answer['monitor']}{each}: {shown}{often} ({answer['chosen']})")
+    windows = answer["windows"]
+    known = f"{windows['recorded']} {'days' if is_drift else 'windows'} as they were known at the time"
+    if windows["assumed"]:
+        known += f", {windows['assumed']} that nobody watched then: taken to be known when their labels were due"
+    _say(f"{counted(nights['count'], 'night')} from {nights['first']} to {nights['last']}; {known}")
+    for note in answer["notes"]:
         _say(f"note: {note}")
 
 
-def _incidents(answer: Backtest) -> None:
+def _incidents(answer: Mapping[str, Any]) -> None:
     from trikk.core.durations import lasting
 
-    if answer.episodes is None:
+    if answer["incidents"] is None:
         return
     echo()
-    if not answer.episodes:
+    if not answer["incidents"]:
         echo("No alarm would have fired.")
     else:
         rows = [
             [
-                one.opened.day.isoformat(),
-                "-" if one.resolved is None else one.resolved.day.isoformat(),
-                "still open" if one.days is None else lasting(one.days * 86400),
-                str(one.messages),
-                "false alarm" if answer.is_false(one) else "",
-                ("" if one.part is None else f"{one.part[0]} {one.part[1]}: ") + one.why,
+                incident["night"],
+                incident["resolved_night"] or "-",
+                "still open" if incident["days"] is None else lasting(incident["days"] * 86400),
+                str(incident["messages"]),
+                "false alarm" if incident["false_alarm"] else "",
+                (f"{' '.join(incident['part'])}: " if incident["part"] else "") + incident["why"],
             ]
-            for one in answer.episodes
+            for incident in answer["incidents"]
         ]
         table(["OPENED", "RESOLVED", "LASTED", "MESSAGES", "", "WHY"], rows, right=["MESSAGES"])
-    for met in answer.detections:
+    for met in _detections(answer["detections"]):
         earlier = f"an alarm of {met.night} was open, which an earlier day had opened"
         echo(f"Event of {met.event}: {earlier if met.early else _how_met(met)}")
 
 
-def _thresholds(answer: Backtest, *, every: bool) -> None:
-    shown = list(answer.outcomes) if every else _beside(answer)
+def _thresholds(answer: Mapping[str, Any], *, every: bool) -> None:
+    outcomes: list[dict[str, Any]] = answer["thresholds"]
+    chosen = answer["suggestion"]["threshold"] if answer["suggestion"] else None
+    shown = outcomes if every else _beside(outcomes, chosen, answer["now"])
     if not shown:
         return
-    chosen = answer.suggestion.threshold if answer.suggestion else None
     heads = ["X", "FALSE ALARMS", "PER MONTH", "FALSE NIGHTS", "ALARMS", "NIGHTS"]
     rows = []
     for one in shown:
-        per_month = "-" if one.per_month is None else f"{one.per_month:.2g}"
-        row = [f"{one.threshold:.6g}", str(one.false_alarms), per_month, f"{one.false_nights} of {one.good_days}"]
-        row += [str(one.alarms), str(one.alarm_nights), *(_how_met(met) for met in one.detections)]
-        marks = ["suggested"] * (one.threshold == chosen) + ["now"] * (one.threshold == answer.held)
+        threshold, detections = one["threshold"], _detections(one["detections"])
+        false_nights = f"{one['false_nights']} of {one['good_days']}"
+        row = [f"{threshold:.6g}", str(one["false_alarms"]), number_text(one["false_alarms_per_month"], ".2g")]
+        row += [false_nights, str(one["alarms"]), str(one["alarm_nights"]), *map(_how_met, detections)]
+        marks = ["suggested"] * (threshold == chosen) + ["now"] * (threshold == answer["now"])
         rows.append([*row, f"<- {', '.join(marks)}" if marks else ""])
-    events = [str(one.event) for one in shown[0].detections]
-    echo(f"\n{answer.template}:")
+    events = [str(met.event) for met in _detections(shown[0]["detections"])]
+    echo(f"\n{answer['template']}:")
     table([*heads, *events, ""], rows, right=heads)
-    if len(shown) < len(answer.outcomes):
-        echo(f"{len(answer.outcomes)} numbers were tried: --all shows them")
+    if len(shown) < len(outcomes):
+        echo(f"{len(outcomes)} numbers were tried: --all shows them")
 
 
-def _beside(answer: Backtest) -> list[Outcome]:
+def _detections(documents: Sequence[Mapping[str, Any]]) -> list[Detection]:
+    from trikk.alerts.backtest.outcomes import Detection
+
+    return [Detection.read(document) for document in documents]
+
+
+def _beside(outcomes: Sequence[dict[str, Any]], chosen: float | None, held: float | None) -> list[dict[str, Any]]:
     """Those near the suggested threshold and the rule's own, and the ends."""
-    outcomes = list(answer.outcomes)
-    wanted = {answer.suggestion.threshold if answer.suggestion else None}
-    places = [i for i, one in enumerate(outcomes) if one.threshold in wanted] or [len(outcomes) // 2]
-    now = [i for i, one in enumerate(outcomes) if one.threshold == answer.held]
+    thresholds = [one["threshold"] for one in outcomes]
+    places = [i for i, number in enumerate(thresholds) if number == chosen] or [len(outcomes) // 2]
+    now = {i for i, number in enumerate(thresholds) if number == held}
     # Around the suggestion: a hundred lines would hide which numbers are worth a thought.
     near = {i for place in places for i in range(place - _AROUND, place + _AROUND + 1)}
-    return [one for i, one in enumerate(outcomes) if i in near | set(now) | {0, len(outcomes) - 1}]
+    return [one for i, one in enumerate(outcomes) if i in near | now | {0, len(outcomes) - 1}]
 
 
 def _how_met(detection: Detection) -> str:
@@ -214,28 +226,35 @@ def _how_met(detection: Detection) -> str:
     return f"after {detection.days} d" if detection.days > 0 else f"{-detection.days} d before"
 
 
-def _columns(answer: Backtest, *, every: bool) -> None:
-    shown = answer.columns if every else answer.columns[:_COLUMNS]
+def _columns(answer: Mapping[str, Any], *, every: bool) -> None:
+    columns: list[dict[str, Any]] = answer["columns"]
+    shown = columns if every else columns[:_COLUMNS]
     if not shown:
         return
     rows = []
     for one in shown:
-        row = [one.column, f"{one.method} {one.limit:.6g}", str(one.good_days), str(one.good_drifts)]
-        row += ["-" if one.largest is None else f"{one.largest:.3g} on {one.largest_day}"]
-        rows.append([*row, *("-" if event.largest is None else f"{event.largest:.3g}" for event in one.events)])
+        largest = "-" if one["largest"] is None else f"{one['largest']:.3g} on {one['largest_day']}"
+        row = [
+            one["column"],
+            f"{one['method']} {one['limit']:.6g}",
+            str(one["good_days"]),
+            str(one["good_drifts"]),
+        ]
+        rows.append([*row, largest, *(number_text(event["largest"], ".3g") for event in one["events"])])
     echo("\nThe columns: significant effects, and the limit that each must reach to drift")
-    heads = ["COLUMN", "LIMIT", "GOOD DAYS", "DRIFT", "LARGEST", *(str(event.event) for event in shown[0].events)]
+    events = [event["event"] for event in shown[0]["events"]]
+    heads = ["COLUMN", "LIMIT", "GOOD DAYS", "DRIFT", "LARGEST", *events]
     table(heads, rows, right=["GOOD DAYS", "DRIFT", *heads[5:]])
-    if len(shown) < len(answer.columns):
-        echo(f"{len(answer.columns) - len(shown)} more: --all shows them")
+    if len(shown) < len(columns):
+        echo(f"{len(columns) - len(shown)} more: --all shows them")
 
 
-def _suggestion(answer: Backtest) -> None:
-    one = answer.suggestion
-    if one is None:
+def _suggestion(answer: Mapping[str, Any]) -> None:
+    suggested = answer["suggestion"]
+    if suggested is None:
         return
-    verdict = style(one.verdict, fg=_COLOURS.get(one.verdict, "red"))
-    echo("\n", verdict, f"{': ' if one.when else ''}{one.when}")
-    _say(one.why)
-    if answer.write:
-        echo(f"  write: {answer.write}")
+    verdict, when = suggested["verdict"], suggested["when"]
+    echo("\n", style(verdict, fg=_COLOURS.get(verdict, "red")), f"{': ' if when else ''}{when}")
+    _say(suggested["why"])
+    if answer["write"]:
+        echo(f"  write: {answer['write']}")

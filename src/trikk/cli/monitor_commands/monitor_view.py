@@ -22,9 +22,10 @@ from trikk.cli.printing import (
     value_text,
     when,
 )
-from trikk.cli.server_option import check_json, or_by_server, trikk
+from trikk.cli.server_option import or_by_server, trikk
 from trikk.core.errors import UnknownName
 from trikk.core.text import counted, printable, shorten
+from trikk.core.values import finite
 from trikk.execution.project import Project
 from trikk.monitoring.figures.records import WindowRecord
 from trikk.monitoring.monitor_definition import MonitorSpec
@@ -32,7 +33,6 @@ from trikk.monitoring.monitor_definition import MonitorSpec
 if TYPE_CHECKING:
     from trikk.client.rest_client import Client
     from trikk.monitoring.drilldown.recent_windows import RecentWindows
-    from trikk.monitoring.drilldown.source_rows import SourceRows
     from trikk.monitoring.estimates.trust import Trust
     from trikk.monitoring.figures.matrix import Matrix
 
@@ -371,9 +371,11 @@ def _is_shown(column: str, rows: list[dict[str, Any]]) -> bool:
     return column not in _OF_NOWCASTS or any(row[column] for row in rows)
 
 
-def _explain_by_server(client: Client, prediction_id: str, table_: str | None, as_json: bool) -> None:
-    check_json(as_json=as_json)
-    print_json(client.explain(prediction_id, table_))
+def _explain_by_server(
+    client: Client, prediction_id: str, table_: str | None, with_rows: bool, as_json: bool
+) -> None:
+    rows = _SOURCE_ROWS if with_rows else None
+    _print_explanation(client.explain(prediction_id, table_, rows), as_json=as_json)
 
 
 @click.command()
@@ -383,50 +385,54 @@ def _explain_by_server(client: Client, prediction_id: str, table_: str | None, a
     "--rows", "with_rows", is_flag=True, help="Show the rows of the tables that its run and its model read."
 )
 @json_option
-@or_by_server(_explain_by_server, without=("with_rows",))
+@or_by_server(_explain_by_server)
 def explain(prediction_id: str, table_: str | None, with_rows: bool, as_json: bool) -> None:
     """Show everything behind one prediction: inputs, earlier predictions, truth, model, run, code and data."""
     from trikk.monitoring.drilldown.drill import explain as explained
 
     explanation = explained(Project.open(), prediction_id, table_, rows=_SOURCE_ROWS if with_rows else 0)
+    _print_explanation(explanation.to_json(), as_json=as_json)
+
+
+def _print_explanation(explanation: Mapping[str, Any], *, as_json: bool) -> None:
+    """Show what `Explanation.to_json` says."""
     if as_json:
-        print_json(explanation.to_json())
+        print_json(explanation)
         return
-    named = dict(explanation.prediction)
+    explanation = finite(explanation)  # as a server sends it
+    named = dict(explanation["prediction"])
     echo(f"prediction {named.pop('prediction_id')}")
     _values(named)
-    if explanation.observed is not None:
-        error = "" if explanation.error is None else f", error {explanation.error:+.4g}"
-        echo(f"truth         {_cell(explanation.observed)}{error}")
-    if explanation.counts_as:
-        echo(f"counts as     {explanation.counts_as}")
-    _others(explanation.prediction, explanation.others)
-    for where, rows in explanation.inputs.items():
+    if explanation["observed"] is not None:
+        error = "" if explanation["error"] is None else f", error {explanation['error']:+.4g}"
+        echo(f"truth         {_cell(explanation['observed'])}{error}")
+    if explanation["counts_as"]:
+        echo(f"counts as     {explanation['counts_as']}")
+    _others(explanation["prediction"], explanation["others"])
+    for where, rows in explanation["inputs"].items():
         echo(f"given as {where}" + (f", {len(rows)} rows" if len(rows) > 1 else ""))
         for row in rows:
             _values(row)
-    if explanation.model:
-        version = f"{explanation.model['name']} version {explanation.model['version']}"
-        echo(f"model         {version}, made by run {explanation.model['run']}")
-    if explanation.run:
-        _run(explanation.run)
-        echo(f"replay        {explanation.replay}")
-    for source in explanation.sources:
+    if model := explanation["model"]:
+        echo(f"model         {model['name']} version {model['version']}, made by run {model['run']}")
+    if explanation["run"]:
+        _run(explanation["run"])
+        echo(f"replay        {explanation['replay']}")
+    for source in explanation["sources"]:
         _source(source)
-    for note in explanation.notes:
+    for note in explanation["notes"]:
         echo(f"note          {note}")
 
 
-def _source(source: SourceRows) -> None:
+def _source(source: Mapping[str, Any]) -> None:
     """The rows of one table, and the command that shows them all."""
-    entities = f", {source.where}" if source.where else ", of all entities"
-    echo(f"read for the {source.use} by run {source.run}: {source.table} at version {source.version}{entities}")
-    if source.head:
-        heads = list(source.head[0])
-        table(
-            [f"  {name.upper()}" for name in heads], [[f"  {_cell(row[n])}" for n in heads] for row in source.head]
-        )
-    echo(f"  {counted(source.rows, 'row')} in all: {source.command}")
+    entities = f", {source['where']}" if source["where"] else ", of all entities"
+    place = f"{source['table']} at version {source['version']}{entities}"
+    echo(f"read for the {source['use']} by run {source['run']}: {place}")
+    if head := source["head"]:
+        names = list(head[0])
+        table([f"  {name.upper()}" for name in names], [[f"  {_cell(row[n])}" for n in names] for row in head])
+    echo(f"  {counted(source['rows'], 'row')} in all: {source['command']}")
 
 
 def _values(row: dict[str, Any]) -> None:

@@ -145,6 +145,8 @@ class Comparison:
             "unlabelled": self.left_out.unlabelled,
             "unpredicted": self.left_out.unpredicted,
             "unseen_classes": {**self.unseen},
+            "unseen_words": list(self.unseen_words),
+            "places": list(self.places),
             "sentence": self.sentence,
             "tables": [[part.to_json() for part in parts] for parts in self.sources],
             "slices": [one.to_json() for one in self.slices],

@@ -20,7 +20,9 @@ from trikk.server.http.handlers import sign_in_handlers as signing
 from trikk.server.http.handlers import stream_handlers as streams
 from trikk.server.http.handlers import subscription_handlers as topics
 from trikk.server.http.handlers import watch_handlers as watch
+from trikk.server.http.handlers.project import feature_handlers as features
 from trikk.server.http.handlers.project import notice_handlers as notices
+from trikk.server.http.handlers.project import published_handlers as published
 from trikk.server.http.handlers.project import study_handlers as studies
 from trikk.server.http.handlers.project import upkeep_handlers as upkeep
 from trikk.server.http.handlers.project import upload_handlers as uploads
@@ -129,6 +131,19 @@ ROUTES = (
         body=Path,
         query=uploads.IngestQuery,
         longest=AT_LENGTH,
+    ),
+    Route("GET", f"{API}/features", features.list_features),
+    Route("GET", f"{API}/features/{{features}}/entity", features.show_entity_features, query=features.EntityQuery),
+    Route(
+        "POST",
+        f"{API}/features/{{features}}/sync",
+        features.sync_features,
+        body=features.SyncFeatures,
+        longest=AT_LENGTH,
+    ),
+    Route("GET", f"{API}/published", published.list_published),
+    Route(
+        "GET", f"{API}/published/{{published}}/messages", published.show_messages, query=published.MessagesQuery
     ),
     Route("GET", f"{API}/models", data.list_models, query=data.ModelsQuery),
     Route("GET", _MODEL, data.show_model, query=data.WhoseAliases),
@@ -242,6 +257,7 @@ ROUTES = (
     ),
     Route("POST", f"{API}/sign-out", signing.sign_out, role=Role.VIEWER),
     Route("GET", f"{API}/audit", access.read_audit, query=PageQuery, role=Role.ADMIN),
+    Route("GET", f"{API}/people", access.list_people, role=Role.ADMIN),
     Route("GET", f"{API}/tokens", access.list_tokens, role=Role.ADMIN),
     Route("POST", f"{API}/tokens", access.create_token, body=access.NewToken, statuses=(201,), role=Role.ADMIN),
     Route("POST", f"{API}/tokens/{{token}}/revoke", access.revoke_token, body=Said, role=Role.ADMIN),

@@ -35,6 +35,7 @@ PATH_NAMES = {
     "step": STEP,
     "version": f"^[0-9]{{1,9}}$|{NAME}",
     "prediction": "^[^/\x00-\x1f]{1,200}$",
+    "token": "^[^/\x00-\x1f]{1,200}$",  # also a person's, such as anna@example.com
     "digest": f"^[0-9a-f]{{{DIGEST_LENGTH}}}$",
     "incident": "^[^/]+(/[^/]+)*-[0-9]+$",  # a slice's value may have slashes
     "file": r"^[a-z][a-z0-9-]{0,40}\.[a-z0-9]{1,5}$",

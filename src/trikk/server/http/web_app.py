@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 _MOST_QUERIES = 50
 _NAME_OF_UPLOAD = "upload"
 _WRITTEN_DOWN = (
-    *("pipeline", "step", "name", "role", "environment", "code", "tick", "until", "why", "by"),
+    *("pipeline", "step", "name", "role", "environment", "code", "tick", "until", "rebuild", "why", "by"),
     *("version", "alias", "required", "at", "report", "keep_last", "older_than", "topic", "address", "agreed"),
 )
 """What of a body gets into the log of changes. Parameters and payloads do not: they may hold anything."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from trikk.core.record import Record
+from trikk.features.feature_view import FeatureTableLine
 from trikk.models.state import Move
+from trikk.publishing.stream import PublishedStream
 from trikk.storage.tables.admin import TableInfo, VersionWrite
 from trikk.timeline.happenings import Happening
 
@@ -159,6 +162,18 @@ class VersionsDocument(TypedDict):
     model: str
     versions: list[int]
     lines: list[VersionLine]
+
+
+class FeatureTablesDocument(Record, frozen=True):
+    """Feature tables by name."""
+
+    features: list[FeatureTableLine]
+
+
+class PublishedDocument(Record, frozen=True):
+    """The streams to which pipelines publish, by name."""
+
+    streams: list[PublishedStream]
 
 
 class ServerDocument(TypedDict):

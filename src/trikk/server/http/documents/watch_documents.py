@@ -141,8 +141,9 @@ class BacktestDocument(TypedDict):
     rule: dict[str, Any]
     replayed: str
     template: str
+    now: float | None
     chosen: str
-    nights: dict[str, Any] | None
+    nights: dict[str, Any]
     good: dict[str, Any]
     windows: dict[str, int]
     accepted: dict[str, Any]
@@ -184,6 +185,8 @@ SidesDocument = TypedDict(
         "unlabelled": int,
         "unpredicted": int,
         "unseen_classes": dict[str, Any],
+        "unseen_words": list[str],
+        "places": list[str],
         "sentence": str,
         "tables": list[list[dict[str, Any]]],
         "slices": list[dict[str, Any]],

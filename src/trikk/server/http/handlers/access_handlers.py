@@ -8,9 +8,10 @@ from msgspec import Meta
 
 from trikk.access.audit import AuditPage, read_page
 from trikk.access.identity import EVERYWHERE, Identity, Role
+from trikk.access.people import People, people_of
+from trikk.access.sign_in_settings import sign_in_settings
 from trikk.access.tokens import ShownToken, TokenDocument, TokenList, Tokens, create, revoke
 from trikk.core.durations import seconds
-from trikk.core.errors import UnknownName
 from trikk.server.http.doors import Doors
 from trikk.server.http.paging import PageQuery, number_cursor
 from trikk.server.http.routes import API, NAME, Answer, Call, Given, who
@@ -43,6 +44,14 @@ def list_tokens(doors: Doors, call: Call) -> Answer[TokenList]:
     return Answer(TokenList(shown))
 
 
+def list_people(doors: Doors, call: Call) -> Answer[People]:
+    """List who has signed in, and what the settings say of roles."""
+    site = doors.site
+    listed = Tokens(site.project.journal).look().listed()
+    sessions = [t for t in listed if _may_have(call.identity, t.environment)]
+    return Answer(people_of(sessions, sign_in_settings(site.project.settings), site.clock.now()))
+
+
 def create_token(doors: Doors, call: Call) -> Answer[ShownToken]:
     """Make a token. The answer has it, in `shown`: it can't be had again."""
     body: NewToken = call.body
@@ -62,13 +71,10 @@ def create_token(doors: Doors, call: Call) -> Answer[ShownToken]:
 
 
 def revoke_token(doors: Doors, call: Call) -> Answer[TokenDocument]:
-    """Let a token, given by its id or name, count no longer."""
+    """Let a token, given by its id or name, count no longer; a person's name means all their sessions."""
     ledger, now = doors.site.project.journal, doors.site.clock.now()
-    name = call.path["token"]
-    token = Tokens(ledger).look().named(name, now)
-    if not _may_have(call.identity, token.environment):
-        raise UnknownName("token", name[:100], [], next="a token of one environment sees those of that one")
-    return Answer(revoke(ledger, token.id, by=who(call), now=now).document(now))
+    where = call.identity.environment if call.identity is not None else ""
+    return Answer(revoke(ledger, call.path["token"], by=who(call), now=now, environment=where).document(now))
 
 
 def read_audit(doors: Doors, call: Call) -> Answer[AuditPage]:

@@ -29,6 +29,7 @@ class PredictionQuery(Given, frozen=True):
     """Where a prediction is looked for."""
 
     table: Annotated[str, Meta(pattern=NAME)] | None = None
+    rows: Annotated[int, Meta(ge=0, le=100)] = 0  # of each table that its run and its model's run read
 
 
 def list_cases(doors: Doors, call: Call) -> Answer[CasesDocument]:
@@ -56,4 +57,5 @@ def list_cases(doors: Doors, call: Call) -> Answer[CasesDocument]:
 def explain_prediction(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     """Show everything behind one prediction: inputs, earlier predictions, truth, model, run, code and data."""
     query: PredictionQuery = call.query
-    return Answer(explain(doors.site.project, call.path["prediction"], query.table).to_json())
+    project, prediction = doors.site.project, call.path["prediction"]
+    return Answer(explain(project, prediction, query.table, rows=query.rows).to_json())

@@ -1,0 +1,1 @@
+"""Where features are kept to be served: SQLite, Redis."""
