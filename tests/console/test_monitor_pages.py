@@ -255,7 +255,8 @@ def test_rubbish_makes_no_page_fail(place: ServedProject, server: RunningServer)
     for path in ("/monitors", "/monitors/empty", "/monitors/empty?tab=alarms", "/monitors/empty?last=30000"):
         plain(server, path)
     assert "has been evaluated" in plain(server, "/monitors/empty").text
-    assert "no hour of monitor empty" in read_page(client, "/monitors/empty/cases", 404).text
+    assert "no hour of monitor 'empty'" in read_page(client, "/monitors/empty/cases", 404).text
+    assert "no hour of monitor" in client.get("/api/v1/monitors/empty/cases").json()["what"]
     spec = MonitorSpec("odd", "p", "t", ("place",), "slot", "count", slices=("place",), timezone="Europe/Oslo",
                        windows=("hour",))  # fmt: skip
     records = Records(journal, "odd")

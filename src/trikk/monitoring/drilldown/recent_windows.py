@@ -123,10 +123,18 @@ def window_document(record: WindowRecord, past: Sequence[WindowRecord]) -> dict[
 
 
 def newest_label(records: Records, spec: MonitorSpec, kind: str) -> str:
-    """The label of the last window that has labels, or of the last one if none has; "" without windows."""
+    """The label of the last window that has labels, or of the last one if none has.
+
+    Raises:
+        UnknownName: if the monitor has no such windows, or none was evaluated.
+    """
+    check_kind(spec, kind)
     # Today's window has no label yet: a list of it would be empty, and say nothing.
     newest = records.newest(spec, kind, 1, lambda w: w.whole.labelled) or records.newest(spec, kind, 1)
-    return newest[0].label if newest else ""
+    if not newest:
+        mend = "none has been evaluated yet: trikk watch --once does that"
+        raise UnknownName(f"{kind} of monitor", spec.name, [], next=mend)
+    return newest[0].label
 
 
 def _parts_of(

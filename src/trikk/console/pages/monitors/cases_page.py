@@ -21,7 +21,6 @@ from trikk.server.http.doors import Doors
 from trikk.server.http.handlers.case_handlers import CasesQuery, list_cases
 from trikk.server.http.handlers.project.study_handlers import WindowQuery, show_window
 from trikk.server.http.routes import WINDOW, Call, Given
-from trikk.web.refused import Refused
 
 _SLICES = 60  # on the page; the CSV has all
 _ROWS = 5  # of each table that lies behind a prediction
@@ -45,8 +44,6 @@ def show_cases(doors: Doors, call: Call) -> View:
     spec = records.spec()
     kind = query.kind or spec.windows[0]
     label = query.window or newest_label(records, spec, kind)
-    if not label:
-        raise Refused(404, f"no {kind} of monitor {name} has been evaluated", next="trikk watch --once does that")
     window_call = replace(call, path={**call.path, "window": label}, query=WindowQuery(kind=kind))
     window: Any = show_window(doors, window_call).document
     listed: Any = list_cases(doors, call).document
