@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import httpx
 import pytest
 from tests.console.html_reader import HtmlPage, read_page
-from tests.execution.command import Folder
+from tests.execution.command import Folder, until
 from tests.server.served import RunningServer, ServedProject
 
 from trikk.access.identity import Role
@@ -97,6 +97,15 @@ def test_people_sign_in_with_a_token(place: ServedProject) -> None:
         for foreign in ("//evil.test/", "/\\evil.test", "https://evil.test", "/\t/evil.test", "evil.test"):
             sent = client.post("/sign-in", data={"token": shown, "return_to": foreign})
             assert sent.status_code == 422, foreign
+        typed = {"token": f"trikk_{'a' * 12}_{'b' * 64}"}
+        answers = [client.post("/sign-in", data=typed) for _ in range(12)]
+        assert "This token is not known here." in answers[0].text
+        assert [answers[0].status_code, answers[-1].status_code] == [401, 429]
+        assert "retry-after" in answers[-1].headers
+        assert client.post("/sign-in", data={"token": shown}).status_code == 303  # a right one counts on
+        until(
+            lambda: "sign_in_with_token" in [line["action"] for line in Folder(place.root).good("audit")["lines"]]
+        )
         admins = [page.path for page in PAGES if page.role is Role.ADMIN]
         assert admins
         for path in (
@@ -163,7 +172,7 @@ def test_the_script_is_small() -> None:
 def test_a_form_of_another_site_does_nothing(server: RunningServer) -> None:
     for headers in ({}, {"origin": "https://evil.test"}):
         answer = httpx.post(f"{server.client.base_url}/sign-in", data={"token": "x"}, headers=headers)
-        assert answer.status_code == (403 if headers else 200)
+        assert answer.status_code == (403 if headers else 401)
 
 
 def test_only_a_page_of_ours_has_its_forms_taken(server: RunningServer) -> None:

@@ -29,13 +29,14 @@ from trikk.web.server_certificate import ServerCertificate
 
 _LOOK, _LOOK_SOON = 1.0, 0.05  # seconds between looks; for a token that nobody knows yet
 _KNOWN_FOR, _SAY_AGAIN = 300.0, 60.0  # seconds
+_TYPED = 20.0  # seconds that a thread waits for the loop at most
 _WRONG_RATE, _WRONG_AT_ONCE = 1 / 6, 10  # wrong tokens of one address: a second, and at once
 _REALM = 'Bearer realm="trikk"'
 _log = logging.getLogger("trikk.access")
 
 
 class Guard:
-    """Tells who asks. Its methods belong to one event loop.
+    """Tells who asks. Its methods belong to one event loop, but for `check_typed`.
 
     Args:
         ledger: the project's.
@@ -62,6 +63,7 @@ class Guard:
         self._wrong = RateLimit(_WRONG_RATE, _WRONG_AT_ONCE)
         self._often = RateLimit(doorkeeping.rate, 2 * doorkeeping.rate) if doorkeeping.rate else None
         self._open: dict[str, set[asyncio.Task[None]]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.refusals = Refusals(ledger, clock)
 
     def begin(self) -> None:
@@ -83,6 +85,7 @@ class Guard:
 
     async def keep_looking(self, certificate: ServerCertificate | None = None) -> None:
         """Keep up with the ledger and the certificate's files, and end what goes on for ended tokens; for ever."""
+        self._loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_LOOK)
             await self._look_once()
@@ -107,6 +110,19 @@ class Guard:
         if shown is None:
             person = await self._person(headers, changes=changes)
             return person or (None if self._needs_token else LOCAL)
+        return await self._checked(shown, address)
+
+    def check_typed(self, shown: str, address: str) -> None:
+        """Check a token that somebody has typed in, as one that a request shows; called by other threads.
+
+        Raises:
+            Refused: as of `identify`.
+        """
+        assert self._loop is not None
+        asyncio.run_coroutine_threadsafe(self._checked(shown, address), self._loop).result(_TYPED)
+
+    async def _checked(self, shown: str, address: str) -> Identity:
+        """Who shows a token."""
         await self._look_for(shown)
         try:
             return self._tokens.check(shown, self._environment, self._clock.now()).identity

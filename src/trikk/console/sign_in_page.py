@@ -7,6 +7,7 @@ request, as it is in a header, and ends when the token ends.
 from __future__ import annotations
 
 from functools import wraps
+from http import HTTPStatus
 from typing import Annotated
 
 from msgspec import Meta
@@ -15,7 +16,7 @@ from starlette.responses import Response
 from trikk.access.identity import IdentityKind
 from trikk.access.session_cookie import SESSION, cookie_in
 from trikk.access.tokens import shown_id
-from trikk.console.form_actions import see_other
+from trikk.console.form_actions import ShownAgain, see_other
 from trikk.console.form_tokens import check_form
 from trikk.console.rendering import page_response
 from trikk.core.network.tls import is_here
@@ -45,13 +46,19 @@ def show_sign_in(doors: Doors, call: Call) -> Response:
 
 
 def sign_in_with_token(doors: Doors, call: Call) -> Response:
-    """Begin a session with a token."""
+    """Begin a session with a token; a wrong one counts as one that a request shows."""
     shown = call.body.token.strip()
     host = call.headers.get("host", "").rpartition(":")[0] or call.headers.get("host", "")
     if call.scheme != "https" and not is_here(host.strip("[]")):
         raise Refused(400, "signing in takes TLS", next="--tls-cert and --tls-key, or a proxy: --trust-proxy")
-    if not shown_id(shown):
-        return _page(doors, call, "That is not a token: it begins with trikk_.")
+    try:
+        doors.guard.check_typed(shown, call.address)
+    except Refused as error:
+        if error.status not in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise
+        problem = error.what if shown_id(shown) else "that is not a token: it begins with trikk_"
+        page = _page(doors, call, f"{problem[0].upper()}{problem[1:]}.", error.status)
+        raise ShownAgain(error, error.status, page) from None
     response = see_other(call.body.return_to)
     response.set_cookie(SESSION, shown, secure=True, httponly=True, samesite="lax")
     return response
@@ -70,7 +77,7 @@ def end_session(doors: Doors, call: Call) -> Response:
     return response
 
 
-def _page(doors: Doors, call: Call, problem: str) -> Response:
+def _page(doors: Doors, call: Call, problem: str, status: int = 200) -> Response:
     wanted = call.body.return_to if isinstance(call.body, TypedToken) else call.query.return_to
     context = {
         "return_to": wanted,
@@ -78,4 +85,4 @@ def _page(doors: Doors, call: Call, problem: str) -> Response:
         "provider": doors.sign_in is not None,
         "sign_in": f"{API}/sign-in",
     }
-    return page_response("sign_in.html.j2", context, doors, call.identity, call.headers)
+    return page_response("sign_in.html.j2", context, doors, call.identity, call.headers, status=status)

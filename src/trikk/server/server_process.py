@@ -115,7 +115,8 @@ class _Server:
             )
         self._begun = [part.begun for part in parts if isinstance(part, SourcesPart)]
         self._parts = Parts(site, parts, partial(tell_of, site))
-        self._doors = Doors(site, self._parts, EventStreams(site.project), metrics, sign_in=sign_in)
+        streams = EventStreams(site.project)
+        self._doors = Doors(site, self._parts, streams, metrics, self._guard, sign_in=sign_in)
         self._add_gauges()
         for part in parts:
             if isinstance(part, StreamsPart):

@@ -17,6 +17,7 @@ from trikk.server.site import Site
 from trikk.web.refused import Refused
 
 if TYPE_CHECKING:
+    from trikk.access.guard import Guard
     from trikk.access.signing_in import SignIn
 
 _LOOKING, _CHANGING = 6, 4  # threads; a journal that is locked for writing holds up those that change something
@@ -90,6 +91,7 @@ class Doors:
     parts: Parts
     streams: EventStreams
     metrics: ServerMetrics
+    guard: Guard
     workers: Workers = field(default_factory=Workers)
     sign_in: SignIn | None = None  # None if nobody signs in
 
