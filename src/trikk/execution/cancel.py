@@ -45,7 +45,7 @@ def cancel(
         state = project.run(run)
         if state.state in OVER:
             return state
-        if state.engine and state.state == RunStatus.RUNNING:
+        if project.is_at_engine(state):
             clock.sleep(_LOOK_EVERY)  # the engine is asked to stop it by whoever mirrors it
             continue
         try:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from trikk.storage.stores.store_port import Store
     from trikk.storage.tables.versioned_tables import Tables
 
+_OF_THIS_MACHINE = "-local"
+"""How the names of engines end that are a process of this machine, with a lock file while it lives."""
+
 
 class Project:
     """Everything that a command needs of a project's folder.
@@ -199,4 +202,14 @@ class Project:
                 return True
         row = self.journal.row(run)
         # Only who mirrors such a run has a lease of it, for a moment; that nobody has says nothing.
-        return bool(row.state == RunStatus.RUNNING and row.origin.get("engine") and self.run(run).engine)
+        return row.state == RunStatus.RUNNING and "engine" in row.origin and self.is_at_engine(self.run(run))
+
+    def is_at_engine(self, state: RunState) -> bool:
+        """Whether an engine carries a run out: one elsewhere till its end, one of this machine while that lives."""
+        if not state.engine or state.state != RunStatus.RUNNING:
+            return False
+        if not state.engine.endswith(_OF_THIS_MACHINE):
+            return True
+        from trikk.storage.stores.locks import is_locked
+
+        return is_locked(self.settings.state / state.engine / Path(str(state.origin["execution"])).name / "lock")

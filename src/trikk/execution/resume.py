@@ -228,7 +228,7 @@ def check_resumable(project: Project, state: RunState, now: float | None) -> Non
         raise RunError(
             f"run {run} has succeeded; there is nothing to resume", next=f"prove it: trikk replay {run}"
         )
-    if state.engine and state.state == RunStatus.RUNNING:
+    if project.is_at_engine(state):
         raise RunError(
             f"run {run} is at {state.engine}, which calls it {state.origin.get('execution')}",
             next=f"wait for its end, or stop it there: trikk cancel {run}",

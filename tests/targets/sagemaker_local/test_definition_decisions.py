@@ -130,12 +130,31 @@ def test_after_a_failure_nothing_begins_but_what_waits_for_it() -> None:
     )
     answered = {"a": F, "b": S, "alert": W, "c": W}
     assert ready(steps, answered, {}) == ["alert", "c"]
-    assert outcome_of(steps, {**answered, "alert": S, "c": S}, stopped=False) == ExecutionPhase.SUCCEEDED
+    assert (
+        outcome_of(steps, {**answered, "alert": S, "c": S}, stopped=False)
+        == ExecutionPhase.COMPLETED_WITH_FAILURES
+    )
     unanswered = {"a": S, "b": F, "alert": W, "c": W}
     assert never_run(steps, unanswered, {}) == ["alert", "c"]
     assert outcome_of(steps, {**unanswered, "alert": N, "c": N}, stopped=False) == ExecutionPhase.FAILED
     two = by_name(step("a"), step("b"), step("c", Dependency("b")))
     assert ready(two, {"a": F, "b": S, "c": W}, {}) == []
+
+
+@pytest.mark.parametrize(
+    ("trigger", "runs_after"),
+    [
+        (Trigger.COMPLETED, {S}),
+        (Trigger.FAILED, {F}),
+        (Trigger.STOPPED, {StepPhase.STOPPED}),
+        (Trigger.ANY, {S, F, StepPhase.STOPPED}),
+    ],
+)
+def test_a_trigger_names_the_ends_after_which_a_step_runs(trigger: Trigger, runs_after: set[StepPhase]) -> None:
+    steps = by_name(step("a"), step("b", Dependency("a", trigger)))
+    for end in (S, F, StepPhase.STOPPED, N):
+        states = {"a": end, "b": W}
+        assert (never_run(steps, states, {}) == []) == (end in runs_after), end
 
 
 def test_policies_say_when_a_step_is_tried_again() -> None:

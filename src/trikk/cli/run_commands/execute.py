@@ -55,6 +55,12 @@ keep_going_option = click.option(
     "--keep-going", is_flag=True, help="After a failure, finish every step that does not depend on it."
 )
 inline_option = click.option("--inline", is_flag=True, help="Run steps in this process, so that breakpoints work.")
+target_option = click.option(
+    "--target",
+    type=click.Choice(("local", "sagemaker-local")),
+    default="local",
+    help="Where steps run; see docs/engines.md.",
+)
 parallel_option = click.option("--max-parallel", type=click.IntRange(1), help="How many steps run at once.")
 
 
@@ -85,21 +91,29 @@ def _cancel_by_server(client: Client, run: str, as_json: bool) -> int:
 @parameter_option
 @keep_going_option
 @inline_option
+@target_option
 @parallel_option
 @json_option
 @log_format_option
-@or_by_server(_run_by_server, without=("inline", "keep_going", "max_parallel"))
+@or_by_server(_run_by_server, without=("inline", "target", "keep_going", "max_parallel"))
 @audited("start_run", "pipeline")
 def run(
     pipeline: str,
     parameters: dict[str, str],
     keep_going: bool,
     inline: bool,
+    target: str,
     max_parallel: int | None,
     as_json: bool,
 ) -> int:
     """Run PIPELINE to its end; exit code 0 if it succeeded, 1 if not, 3 if it waits for a decision."""
     project = Project.open()
+    if target == "sagemaker-local":
+        if inline or keep_going:
+            raise click.UsageError(f"--inline and --keep-going are for --target local, and this is {target}")
+        with mirroring(project), Progress(quiet=as_json) as progress:
+            state = _run_as_on_sagemaker(project, pipeline, parameters, max_parallel, progress)
+        return finish(project, state, as_json=as_json)
     with mirroring(project), Progress(quiet=as_json) as progress, _place(project, inline=inline, as_json=as_json):
         how = How(inline=inline, keep_going=keep_going, max_parallel=max_parallel, listener=progress)
         with Session(project, how) as session:
@@ -107,6 +121,18 @@ def run(
             warn_of_effects(session, session.graph(pipeline), parameters)
             state = session.run(pipeline, parameters, text=True)
     return finish(project, state, as_json=as_json)
+
+
+def _run_as_on_sagemaker(
+    project: Project, pipeline: str, parameters: dict[str, str], max_parallel: int | None, progress: Progress
+) -> RunState:
+    from trikk.targets.sagemaker.local.local_run import run_on_this_machine
+
+    def look(session: Session, graph: Graph) -> None:
+        warn_of_effects(session, graph, parameters)
+
+    how = How(max_parallel=max_parallel, listener=progress)
+    return run_on_this_machine(project, pipeline, parameters, how, look)
 
 
 @click.command()

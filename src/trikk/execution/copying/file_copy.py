@@ -30,7 +30,17 @@ _LOG = "_delta_log/"
 _LAST_CHECKPOINT = "_delta_log/_last_checkpoint"
 _ENTRY = re.compile(r"_delta_log/(\d{20})\.json")
 # What is copied otherwise, can be made again, or belongs to processes of one machine.
-_LEFT_OUT = {"artifacts", "tables", "code", "opened", "server", "copying", ".gitignore", "copy.lock"}
+_LEFT_OUT = {
+    "artifacts",
+    "tables",
+    "code",
+    "opened",
+    "server",
+    "copying",
+    "sagemaker-local",
+    ".gitignore",
+    "copy.lock",
+}
 T = TypeVar("T")
 R = TypeVar("R")
 Progress = Callable[[str, int], None]

@@ -41,6 +41,21 @@ def file_lock(path: Path, *, timeout: float = 600.0) -> Iterator[None]:
         os.close(handle)
 
 
+def is_locked(path: Path) -> bool:
+    """Whether a process of this machine holds the lock file; nobody holds one that is not there."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def _acquire(handle: int, path: Path, timeout: float) -> None:
     deadline = time.monotonic() + timeout
     pause = 0.001

@@ -19,7 +19,7 @@ from trikk.targets.sagemaker.local.execution_surroundings import job_environment
 from trikk.targets.sagemaker.local.local_execution import LocalExecution, LocalSettings
 from trikk.targets.sagemaker.local.object_server import ObjectServer
 
-_EXIT = {ExecutionPhase.SUCCEEDED: 0}
+_EXIT = {ExecutionPhase.SUCCEEDED: 0, ExecutionPhase.COMPLETED_WITH_FAILURES: 0}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

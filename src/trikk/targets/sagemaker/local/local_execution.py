@@ -275,6 +275,8 @@ class LocalExecution:
             attempt = self._records[step.name].attempts + 1
             self._change(step.name, state=StepPhase.EXECUTING, attempts=attempt)
             end = self._attempt(step, attempt)
+            if self._broken and end.state == StepPhase.STOPPED:
+                end = JobEnd(StepPhase.FAILED, end.answer, reason=self._broken)
             if end.failure is None or self._stopping.is_set():
                 break
             now = self._settings.clock.monotonic()

@@ -44,8 +44,10 @@ class StepKind(StrEnum):
 class Trigger(StrEnum):
     """How the step that another depends on must end, so that the other one runs."""
 
-    SUCCEEDED = "Succeeded"
+    COMPLETED = "Completed"
     FAILED = "Failed"
+    STOPPED = "Stopped"
+    ANY = "Any"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Dependency:
     """That a step waits for another one."""
 
     step: str
-    trigger: Trigger = Trigger.SUCCEEDED
+    trigger: Trigger = Trigger.COMPLETED
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +258,7 @@ def _dependency(given: Any) -> Dependency:
     if isinstance(given, str):
         return Dependency(given)
     step, trigger = (
-        (given.get("Step"), given.get("Trigger", Trigger.SUCCEEDED)) if isinstance(given, dict) else ("", "")
+        (given.get("Step"), given.get("Trigger", Trigger.COMPLETED)) if isinstance(given, dict) else ("", "")
     )
     if not isinstance(step, str) or not step or trigger not in list(Trigger):
         raise DefinitionError(

@@ -33,10 +33,18 @@ class ExecutionPhase(StrEnum):
     STOPPED = "Stopped"
     FAILED = "Failed"
     SUCCEEDED = "Succeeded"
+    COMPLETED_WITH_FAILURES = "CompletedWithFailures"
 
 
 OVER = {StepPhase.SUCCEEDED, StepPhase.FAILED, StepPhase.STOPPED, StepPhase.NOT_RUN}
 """States that a step does not leave."""
+_ENDS = {
+    Trigger.COMPLETED: {StepPhase.SUCCEEDED},
+    Trigger.FAILED: {StepPhase.FAILED},
+    Trigger.STOPPED: {StepPhase.STOPPED},
+    Trigger.ANY: {StepPhase.SUCCEEDED, StepPhase.FAILED, StepPhase.STOPPED},
+}
+"""How a step must have ended so that one that waits for it runs."""
 
 
 def never_run(
@@ -73,17 +81,17 @@ def ready(
         for step in steps.values()
         if states[step.name] == StepPhase.WAITING
         and _may_begin(step, states, outcomes)
-        and (not failed or any(each.trigger == Trigger.FAILED for each in step.dependencies))
+        and (not failed or any(each.trigger != Trigger.COMPLETED for each in step.dependencies))
     ]
 
 
 def unanswered_failures(steps: Mapping[str, DefinedStep], states: Mapping[str, StepPhase]) -> list[str]:
-    """The failed steps that no other step waits for to fail: these fail the execution."""
+    """The failed steps for whose failure no other step waits: these fail the execution."""
     answered = {
         dependency.step
         for step in steps.values()
         for dependency in step.dependencies
-        if dependency.trigger == Trigger.FAILED
+        if dependency.trigger in (Trigger.FAILED, Trigger.ANY)
     }
     return [name for name, state in states.items() if state == StepPhase.FAILED and name not in answered]
 
@@ -96,13 +104,14 @@ def outcome_of(
         return ExecutionPhase.FAILED
     if stopped or StepPhase.STOPPED in states.values():
         return ExecutionPhase.STOPPED
-    return ExecutionPhase.SUCCEEDED
+    has_failures = StepPhase.FAILED in states.values()
+    return ExecutionPhase.COMPLETED_WITH_FAILURES if has_failures else ExecutionPhase.SUCCEEDED
 
 
 def _may_begin(step: DefinedStep, states: Mapping[str, StepPhase], outcomes: Mapping[str, bool]) -> bool:
     if step.branch is not None and outcomes.get(step.branch[0]) is not step.branch[1]:
         return False
-    return all(states[each.step].value == each.trigger.value for each in step.dependencies)
+    return all(states[each.step] in _ENDS[each.trigger] for each in step.dependencies)
 
 
 def _is_lost(step: DefinedStep, states: Mapping[str, StepPhase], outcomes: Mapping[str, bool]) -> bool:
@@ -111,5 +120,5 @@ def _is_lost(step: DefinedStep, states: Mapping[str, StepPhase], outcomes: Mappi
         if states[condition] in OVER and outcomes.get(condition) is not holds:
             return True
     return any(
-        states[each.step] in OVER and states[each.step].value != each.trigger.value for each in step.dependencies
+        states[each.step] in OVER and states[each.step] not in _ENDS[each.trigger] for each in step.dependencies
     )
