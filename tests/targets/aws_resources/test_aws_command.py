@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import uuid
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -30,10 +29,6 @@ def fit(day: date) -> str:
 def nightly(day: date) -> None:
     fit(day)
 """
-
-
-def has_compiler() -> bool:
-    return find_spec("trikk.targets.sagemaker.sagemaker_target") is not None
 
 
 @pytest.fixture
@@ -59,7 +54,6 @@ def trikk(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.skipif(not has_compiler(), reason="no compiler for SageMaker")
 def test_from_plan_to_destroy(project: Path, moto_server: MotoServer) -> None:
     plan = trikk(project, "plan")
     assert plan.returncode == 0, plan.stderr

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,12 +17,14 @@ from tests.servers.moto import MotoServer
 
 from trikk import pipeline, step
 from trikk.core.errors import AwsRefused, UsageError
+from trikk.core.settings import Settings
 from trikk.targets.aws_resources.aws_access import AwsAccess, access
 from trikk.targets.aws_resources.aws_environment import AwsEnvironment, is_too_early
 from trikk.targets.aws_resources.aws_settings import AwsSettings
 from trikk.targets.aws_resources.change_plan import Action, Change, Plan
 from trikk.targets.aws_resources.environment_resources import EnginePipeline, environment_resources
 from trikk.targets.aws_resources.kinds.resource_port import Kind
+from trikk.targets.target_port import Source
 from trikk.testing import ManualClock
 from trikk.triggers import Cron
 from trikk.triggers.declared import Declared
@@ -72,7 +75,8 @@ class Case:
         declared = Declared("nightly", cron, "pipelines.py:1")
         definition = {"Version": "2020-12-01", "Parameters": [], "Steps": [{"Name": "fit", "Type": "Fail"}]}
         name = f"{self.settings.prefix}-nightly"
-        on_aws = EnginePipeline(nightly.graph, name, definition, (declared,), {declared.name: declared.name})
+        source = Source(nightly.graph, Settings(root=Path(), name="city"), "code", (declared,))
+        on_aws = EnginePipeline(source, name, definition, {declared.name: declared.name})
         return environment_resources(self.settings, self.access.names, [on_aws])
 
     def plan(self) -> Plan:

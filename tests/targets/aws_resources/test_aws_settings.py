@@ -8,7 +8,10 @@ import pytest
 
 from trikk.core.errors import ProjectError
 from trikk.core.settings import load_settings
+from trikk.targets.aws_resources.aws_names import AwsNames
 from trikk.targets.aws_resources.aws_settings import AwsSettings, aws_settings
+from trikk.targets.aws_resources.environment_resources import environment_resources
+from trikk.targets.aws_resources.kinds.resource_port import Kind
 
 
 def read(folder: Path, text: str, name: str = "The City_1") -> AwsSettings:
@@ -22,6 +25,20 @@ def test_names_begin_with_project_and_environment(tmp_path: Path) -> None:
     assert settings.all_tags == {"team": "city", "trikk:project": "The City_1", "trikk:environment": "main"}
     assert settings.secrets == "the-city-1-main/"
     assert settings.pipelines is None
+
+
+def test_what_jobs_report_expires_where_it_is(tmp_path: Path) -> None:
+    names = AwsNames("city-main", "aws", "eu-west-1", "111122223333")
+    region = '[targets.aws]\nregion = "eu-west-1"\n'
+    for text, prefix in {
+        "": "artifacts/exchange/",
+        '[storage]\nartifacts = "s3://city-main-111122223333/a/b"': "a/b/exchange/",
+        '[targets.sagemaker]\nexchange = "s3://city-main-111122223333/x"': "x/",
+        '[storage]\nartifacts = "s3://another/a"': None,
+    }.items():
+        resources = environment_resources(read(tmp_path, region + text), names, [])
+        (expiry,) = (r.attributes["expiry"] for r in resources if r.kind is Kind.BUCKET)
+        assert expiry.get("exchange", {}).get("prefix") == prefix
 
 
 def test_secrets_are_those_of_the_project(tmp_path: Path) -> None:

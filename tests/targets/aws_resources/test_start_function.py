@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from tests.targets.aws_resources.fake_engines import FakeEngines, fake_engines
 
 from trikk import pipeline, step
+from trikk.core.settings import Settings
 from trikk.pipeline.parameters.trigger_event import Event
 from trikk.targets.aws_resources import start_function
 from trikk.targets.aws_resources.aws_access import AwsAccess
@@ -27,6 +28,7 @@ from trikk.targets.aws_resources.environment_resources import EnginePipeline
 from trikk.targets.aws_resources.function_archive import HANDLER, code_sum, function_archive
 from trikk.targets.aws_resources.schedule_payload import SCHEDULED_TIME, schedule_payload
 from trikk.targets.aws_resources.start_by_hand import start_by_hand
+from trikk.targets.target_port import Source
 from trikk.triggers import Cron
 from trikk.triggers.declared import Declared
 from trikk.triggers.trigger_state import tick_text
@@ -56,7 +58,8 @@ def declared(**options: Any) -> Declared:
 
 
 def on_aws(trigger: Declared) -> EnginePipeline:
-    return EnginePipeline(nightly.graph, "city-main-nightly", DEFINITION, (trigger,), {trigger.name: trigger.name})
+    source = Source(nightly.graph, Settings(root=Path(), name="city"), "code", (trigger,))
+    return EnginePipeline(source, "city-main-nightly", DEFINITION, {trigger.name: trigger.name})
 
 
 @pytest.fixture

@@ -116,10 +116,11 @@ class _Declared:
     @property
     def pipelines(self) -> Sequence[EnginePipeline]:
         """What is compiled of the project's code, when it is first asked for."""
+        from trikk.cli.target_commands.compile_source import sources
         from trikk.targets.aws_resources.declared_pipelines import declared_pipelines
 
         if self._pipelines is None:
-            self._pipelines = declared_pipelines(self.project, self.settings, self.access.names)
+            self._pipelines = declared_pipelines(self.settings, sources(self._in_environment()))
         return self._pipelines
 
     def plan(self) -> Plan:
@@ -131,12 +132,19 @@ class _Declared:
 
     def upload(self) -> None:
         """Put the project's code where jobs fetch it."""
-        from trikk.runs.bundle import capture
+        from trikk.cli.target_commands.compile_source import upload
+        from trikk.targets.aws_resources.declared_pipelines import ENGINE
 
         if not self._uploaded:
-            settings = self.project.settings
-            capture(settings.root, settings.code, self.project.store)
+            project = self._in_environment()
+            for pipeline in self.pipelines:
+                upload(project, pipeline.source, ENGINE)
             self._uploaded = True
+
+    def _in_environment(self) -> Project:
+        from trikk.targets.aws_resources.declared_pipelines import for_environment
+
+        return Project(for_environment(self.project.settings, self.access.names))
 
     @property
     def notes(self) -> list[str]:

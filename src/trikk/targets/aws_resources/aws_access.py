@@ -94,6 +94,7 @@ def refusals(subject: str) -> Iterator[None]:
     """
     try:
         from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+        from botocore.parsers import ResponseParserError
     except ImportError:
         raise MissingExtra("AWS", "aws") from None
     try:
@@ -102,7 +103,7 @@ def refusals(subject: str) -> Iterator[None]:
         raise UsageError(f"{subject}: there are no AWS credentials", next=_CREDENTIALS) from None
     except ClientError as error:
         raise refusal(subject, error) from None
-    except BotoCoreError as error:
+    except (BotoCoreError, ResponseParserError) as error:
         problem = f"{subject}: AWS can't be asked: {error}"
         raise AwsRefused(problem, next="check the region, the network and AWS_ENDPOINT_URL") from None
 

@@ -20,6 +20,7 @@ from typing import Any
 from trikk.core.errors import ProjectError, UsageError
 from trikk.core.network.addresses import refuse_secrets
 from trikk.core.settings import FILE, Settings
+from trikk.targets.jobs.exchange_place import exchange_of
 from trikk.targets.target_settings import target_settings
 
 _KINDS = {
@@ -80,6 +81,7 @@ class AwsSettings:
         retention: days that logs are kept.
         tags: more tags of all resources.
         secrets: what the names of secrets that jobs may read begin with.
+        exchange: where jobs report, BUCKET/PREFIX; without a bucket, it is the environment's.
     """
 
     prefix: str
@@ -92,6 +94,7 @@ class AwsSettings:
     retention: int = 365
     tags: dict[str, str] = field(default_factory=dict)
     secrets: str = ""
+    exchange: str = "/artifacts/exchange"
 
     @property
     def all_tags(self) -> dict[str, str]:
@@ -138,6 +141,8 @@ def aws_settings(settings: Settings) -> AwsSettings:
     owner = {PROJECT_TAG: settings.name, ENVIRONMENT_TAG: settings.environment}
     secrets = f"{prefix}/" if settings.secrets.aws is None else settings.secrets.aws
     values |= lists
+    if "://" in settings.artifacts or "exchange" in settings.targets.get("sagemaker", {}):
+        values["exchange"] = exchange_of(settings, "sagemaker").partition("://")[2].rstrip("/")
     return AwsSettings(**values, prefix=prefix, owner=owner, secrets=secrets)
 
 

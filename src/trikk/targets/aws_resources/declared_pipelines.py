@@ -5,13 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping
-from contextlib import closing
 from typing import Any
 
 from trikk.core.errors import UnknownName, UsageError
 from trikk.core.settings import FILE, Settings
-from trikk.execution.project import Project
-from trikk.runs.bundle import bundle_digest, manifest
 from trikk.targets.aws_resources.aws_names import AwsNames
 from trikk.targets.aws_resources.aws_settings import AwsSettings
 from trikk.targets.aws_resources.environment_resources import EnginePipeline
@@ -19,63 +16,38 @@ from trikk.targets.aws_resources.schedule_payload import schedule_payload
 from trikk.targets.safe_names import safe_names
 from trikk.targets.target_port import Source, target_named
 from trikk.triggers.clock_triggers import Cron
-from trikk.triggers.declared import project_triggers
+from trikk.triggers.declared import Declared
 
 ENGINE = "sagemaker"
 _LONGEST_PIPELINE, _LONGEST_SCHEDULE = 82, 64
 
 
-def declared_pipelines(project: Project, settings: AwsSettings, names: AwsNames) -> list[EnginePipeline]:
+def declared_pipelines(settings: AwsSettings, sources: Iterable[Source]) -> list[EnginePipeline]:
     """The pipelines that `[targets.aws]` names, or else those that a Cron trigger starts, compiled.
+
+    Args:
+        settings: of the environment.
+        sources: of all pipelines of the project, with the settings of `for_environment`.
 
     Raises:
         UnknownName: if it names one that is not there.
         UsageError: if one can't be compiled, or a schedule leaves a parameter open.
     """
-    from trikk.execution.workers.process_executor import ProcessExecutor
-
-    with closing(ProcessExecutor(project.settings)) as executor:
-        triggers = project_triggers(executor, project.settings)
-        graphs = executor.graphs()
+    by_name = {source.graph.pipeline: source for source in sources}
     chosen = settings.pipelines
     if chosen is None:
-        chosen = tuple(dict.fromkeys(d.pipeline for d in triggers.values() if isinstance(d.trigger, Cron)))
-    if unknown := [name for name in chosen if name not in graphs]:
-        raise UnknownName("pipeline", unknown[0], graphs)
-    code = bundle_digest(manifest(project.settings.root, project.settings.code))
-    source = {
-        name: Source(
-            graphs[name],
-            for_environment(project.settings, names),
-            code,
-            tuple(declared for declared in triggers.values() if declared.pipeline == name),
-        )
-        for name in chosen
-    }
-    return engine_pipelines(settings, {name: (each, _compiled(each)) for name, each in source.items()})
-
-
-def engine_pipelines(
-    settings: AwsSettings, compiled: Mapping[str, tuple[Source, Mapping[str, Any]]]
-) -> list[EnginePipeline]:
-    """Compiled pipelines with the names that they and their schedules have at AWS.
-
-    Args:
-        settings: of the environment.
-        compiled: by pipeline, what was compiled, and the document.
-
-    Raises:
-        UsageError: if a schedule leaves a parameter open.
-    """
-    called = safe_names(compiled, _LONGEST_PIPELINE - len(settings.prefix) - 1)
-    triggers = [declared.name for source, _ in compiled.values() for declared in source.triggers]
+        chosen = tuple(name for name, source in by_name.items() if any(map(_is_cron, source.triggers)))
+    if unknown := [name for name in chosen if name not in by_name]:
+        raise UnknownName("pipeline", unknown[0], by_name)
+    called = safe_names(chosen, _LONGEST_PIPELINE - len(settings.prefix) - 1)
+    triggers = [declared.name for name in chosen for declared in by_name[name].triggers]
     schedules = safe_names(triggers, _LONGEST_SCHEDULE)
-    pipelines = [
-        EnginePipeline(source.graph, f"{settings.prefix}-{called[name]}", document, source.triggers, schedules)
-        for name, (source, document) in compiled.items()
-    ]
+    pipelines = []
+    for name in chosen:
+        definition = json.loads(target_named(ENGINE).document(by_name[name]))
+        pipelines.append(EnginePipeline(by_name[name], f"{settings.prefix}-{called[name]}", definition, schedules))
     for pipeline in pipelines:
-        _check_parameters(pipeline)
+        check_parameters(pipeline)
     return pipelines
 
 
@@ -85,16 +57,11 @@ def for_environment(settings: Settings, names: AwsNames) -> Settings:
     return dataclasses.replace(settings, targets={**settings.targets, ENGINE: section})
 
 
-def _compiled(source: Source) -> Mapping[str, Any]:
-    document: Mapping[str, Any] = json.loads(target_named(ENGINE).document(source))
-    return document
-
-
-def _check_parameters(pipeline: EnginePipeline) -> None:
+def check_parameters(pipeline: EnginePipeline) -> None:
     """Refuse a schedule that starts a pipeline without all of its parameters: it would fail each time."""
     needed = {p["Name"] for p in pipeline.definition.get("Parameters", []) if "DefaultValue" not in p}
     for declared in pipeline.triggers:
-        if not isinstance(declared.trigger, Cron):
+        if not _is_cron(declared):
             continue
         payload = schedule_payload(pipeline.name, pipeline.graph, declared, pipeline.definition)
         given = {
@@ -108,6 +75,10 @@ def _check_parameters(pipeline: EnginePipeline) -> None:
                 where=declared.where,
                 next=f"set image, role, bucket in {FILE}, [targets.{ENGINE}], others by the trigger: parameters=",
             )
+
+
+def _is_cron(declared: Declared) -> bool:
+    return isinstance(declared.trigger, Cron)
 
 
 def _keys(value: Any) -> Iterable[str]:

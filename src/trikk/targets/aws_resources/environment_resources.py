@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from trikk.core.errors import TrikkError, UsageError
@@ -16,12 +16,12 @@ from trikk.targets.aws_resources.function_archive import HANDLER, code_sum, func
 from trikk.targets.aws_resources.kinds.resource_port import Kind, Resource
 from trikk.targets.aws_resources.schedule_expression import clock_notes, longest_gap, schedule_expression
 from trikk.targets.aws_resources.schedule_payload import schedule_payload
+from trikk.targets.target_port import Source
 from trikk.triggers.clock_triggers import Cron
 from trikk.triggers.declaration import Overlap
 from trikk.triggers.declared import Declared
 
 RUNTIME = "python3.13"
-EXCHANGE = "exchange/"
 _METRICS = "AWS/Sagemaker/ModelBuildingPipeline"  # so spelt
 _HOUR = 3600
 _HOURS_LOOKED_AT = 7 * 24  # the longest time that an alarm with hourly periods looks back
@@ -39,18 +39,26 @@ class EnginePipeline:
     """A pipeline as it is put at AWS.
 
     Attributes:
-        graph: the pipeline.
+        source: what it is compiled from.
         name: what it is called there.
         definition: the compiled document.
-        triggers: what starts it.
         schedules: what the schedule of each trigger is called, by the trigger's name.
     """
 
-    graph: Graph
+    source: Source
     name: str
     definition: Mapping[str, Any]
-    triggers: tuple[Declared, ...] = ()
-    schedules: Mapping[str, str] = field(default_factory=dict)
+    schedules: Mapping[str, str]
+
+    @property
+    def graph(self) -> Graph:
+        """The pipeline."""
+        return self.source.graph
+
+    @property
+    def triggers(self) -> tuple[Declared, ...]:
+        """What starts it."""
+        return self.source.triggers
 
 
 def environment_resources(
@@ -86,11 +94,17 @@ def _storage(settings: AwsSettings, names: AwsNames) -> Iterator[Resource]:
         "public_access": "blocked",
         "policy": rights.bucket_policy(names),
         "expiry": {
-            "exchange": {"prefix": EXCHANGE, "days": _EXCHANGE_DAYS},
+            **_of_exchange(settings, names),
             "replaced": {"prefix": "", "replaced_days": _REPLACED_DAYS, "upload_days": _UPLOAD_DAYS},
         },
     }
     yield Resource(Kind.BUCKET, names.bucket, attributes, "artifacts, tables, code, and what jobs tell each other")
+
+
+def _of_exchange(settings: AwsSettings, names: AwsNames) -> dict[str, Any]:
+    """The rule for what jobs tell each other, unless that lies in another bucket."""
+    bucket, _, prefix = settings.exchange.partition("/")
+    return {"exchange": {"prefix": f"{prefix}/", "days": _EXCHANGE_DAYS}} if bucket in ("", names.bucket) else {}
 
 
 def _roles(settings: AwsSettings, names: AwsNames, pipelines: Sequence[EnginePipeline]) -> Iterator[Resource]:

@@ -51,7 +51,8 @@ def missing_rights(access: AwsAccess, plan: Plan) -> list[str]:
     Empty also where IAM does not say: it is asked by `iam:SimulatePrincipalPolicy`, which many may not do, and
     does not know a role with a path, which the ARN of a session leaves out.
     """
-    from botocore.exceptions import ClientError
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
     try:
         principal = _principal(access.client("sts").get_caller_identity()["Arn"])
@@ -61,7 +62,7 @@ def missing_rights(access: AwsAccess, plan: Plan) -> list[str]:
             for result in _simulated(access, principal, actions, arn)
             if result["EvalDecision"] != "allowed"
         ]
-    except ClientError:
+    except (ClientError, BotoCoreError, ResponseParserError):
         return []
 
 

@@ -9,9 +9,11 @@ from typing import Any
 
 from trikk.core.values import JSON
 from trikk.pipeline.graph import Graph
+from trikk.targets.safe_names import safe_names
 from trikk.triggers.declared import Declared
 from trikk.triggers.trigger_state import tick_text
 
+_LONGEST_NAME = 64  # of a parameter
 SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
 """https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html"""
 
@@ -40,21 +42,17 @@ def schedule_payload(
             fill[spec.name] = "event"
         elif spec.required and spec.kind.name in ("date", "datetime"):
             fill[spec.name] = spec.kind.name
+    called = safe_names([spec.name for spec in graph.parameters], _LONGEST_NAME)
     return {
         "trigger": declared.name,
         "scheduled": SCHEDULED_TIME,
         "pipeline": pipeline,
         "zone": trigger.timezone or "UTC",
         "day_offset": trigger.day_offset,
-        "parameters": {parameter_name(name): text for name, text in given.items()},
-        "fill": {parameter_name(name): kind for name, kind in fill.items()},
+        "parameters": {called[name]: text for name, text in given.items()},
+        "fill": {called[name]: kind for name, kind in fill.items()},
         "origin": {"Trigger", "Tick"} <= known,
     }
-
-
-def parameter_name(name: str) -> str:
-    """What a pipeline's parameter is called in a compiled document: rules of EventBridge take no underscore."""
-    return name.replace("_", "-")
 
 
 def payload_at(payload: Mapping[str, JSON], tick: datetime) -> dict[str, JSON]:
