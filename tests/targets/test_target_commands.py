@@ -110,6 +110,12 @@ def test_compile_prints_the_document_and_nothing_else(project: Path) -> None:
     assert (project / "good.json").read_text() == first.stdout
 
 
+def test_no_password_is_needed_to_compile(project: Path) -> None:
+    toml = (project / "trikk.toml").read_text().replace("//db.example.com", "//me:${NO_PASSWORD}@db.example.com")
+    (project / "trikk.toml").write_text(toml)
+    assert trikk(project, "compile", "sagemaker", "good").returncode == 0
+
+
 def test_terraform_gets_a_flat_object_of_texts(project: Path) -> None:
     query = json.dumps({"pipeline": "good", "environment": "stage"})
     ended = trikk(project, "compile", "sagemaker", "--external", given=query)

@@ -40,6 +40,8 @@ def _document(problem: Problem) -> dict[str, object]:
 
 
 def _print(problems: Mapping[str, Sequence[Problem]], target: str) -> None:
+    """Each pipeline with its problems, then its notes; what is noted of all of them once, in the end."""
+    common = _common(problems)
     for pipeline, each in problems.items():
         real = sum(not problem.is_note for problem in each)
         if real:
@@ -47,10 +49,22 @@ def _print(problems: Mapping[str, Sequence[Problem]], target: str) -> None:
         else:
             echo(f"ok   {pipeline} runs on {target}")
         for problem in sorted(each, key=lambda problem: problem.is_note):
-            place = " ".join(
-                filter(None, (problem.step and f"step {problem.step}", problem.where and f"({problem.where})"))
-            )
-            line = f"{place}: {problem.what}" if place else problem.what
-            echo(f"       {'note' if problem.is_note else 'problem'}: {line}")
-            if problem.next != "nothing":
-                echo(f"         next: {problem.next}")
+            if problem not in common:
+                _print_problem(problem)
+    if common:
+        echo("all of them")
+    for problem in common:
+        _print_problem(problem)
+
+
+def _common(problems: Mapping[str, Sequence[Problem]]) -> list[Problem]:
+    first, *others = problems.values() if len(problems) > 1 else [()]
+    return [problem for problem in first if problem.is_note and all(problem in each for each in others)]
+
+
+def _print_problem(problem: Problem) -> None:
+    step, where = problem.step and f"step {problem.step}", problem.where and f"({problem.where})"
+    place = " ".join(filter(None, (step, where)))
+    echo(f"       {'note' if problem.is_note else 'problem'}: {f'{place}: ' if place else ''}{problem.what}")
+    if problem.next:
+        echo(f"         next: {problem.next}")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from trikk.core.errors import UnknownName, UsageError
+from trikk.core.settings import STATE
 from trikk.execution.project import Project
 from trikk.runs.bundle import bundle_digest, capture, manifest
 from trikk.targets.target_port import Source
@@ -25,7 +28,7 @@ def sources(project: Project, pipeline: str | None = None) -> Iterator[Source]:
     from trikk.execution.workers.process_executor import ProcessExecutor
     from trikk.triggers.declared import project_triggers
 
-    with closing(ProcessExecutor(project.settings)) as executor:
+    with _storage_left_alone(), closing(ProcessExecutor(project.settings)) as executor:
         graphs, triggers = executor.graphs(), project_triggers(executor, project.settings)
     if pipeline is not None and pipeline not in graphs:
         raise UnknownName("pipeline", pipeline, graphs)
@@ -34,6 +37,22 @@ def sources(project: Project, pipeline: str | None = None) -> Iterator[Source]:
         if pipeline in (None, name):
             own = tuple(declared for declared in triggers.values() if declared.pipeline == name)
             yield Source(graph, project.settings, code, own)
+
+
+@contextmanager
+def _storage_left_alone() -> Iterator[None]:
+    """Import the project without its storage: a machine that compiles may have no password of its database."""
+    own = {f"TRIKK_{place.upper()}": str(Path(STATE) / place) for place in ("artifacts", "tables", "journal")}
+    before = {name: os.environ.get(name) for name in own}
+    os.environ.update(own)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def upload(project: Project, source: Source, target: str) -> None:

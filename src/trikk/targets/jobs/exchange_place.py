@@ -11,7 +11,9 @@ _FOLDER = "exchange"
 
 
 def exchange_of(settings: Settings, target: str) -> str:
-    """The exchange of a target's jobs: `[targets.NAME] exchange`, or `exchange` beside the project's artifacts.
+    """The exchange of a target's jobs: `[targets.NAME] exchange`, or `exchange` beside the artifacts.
+
+    Where the project has its artifacts on this machine, jobs have theirs in the bucket of `[targets.NAME]`.
 
     Raises:
         ProjectError: if a variable that its address names is not set.
@@ -21,7 +23,10 @@ def exchange_of(settings: Settings, target: str) -> str:
     if given:
         return settings.filled(f"targets.{target}.exchange", str(given))
     artifacts = settings.location("artifacts")
-    return f"{artifacts.rstrip('/')}/{_FOLDER}" if "://" in artifacts else str(settings.state / _FOLDER)
+    if "://" in artifacts:
+        return f"{artifacts.rstrip('/')}/{_FOLDER}"
+    bucket = section.get("bucket") if isinstance(section, dict) else None
+    return f"s3://{bucket}/artifacts/{_FOLDER}" if bucket else str(settings.state / _FOLDER)
 
 
 def exchanges_of(settings: Settings) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ def pipeline_problems(source: Source, branches: Branches, names: Mapping[str, st
             yield Problem(trouble, mend, step, graph.nodes[step].where)
     for step, reason in branches.by_job.items():
         trouble = f"its own job decides whether it runs, a machine is started for that: {reason}"
-        yield Problem(trouble, "nothing, or let it hang on a number or a text that a step returns", step,
+        yield Problem(trouble, "let it hang on a number or a text that a step returns, to save that", step,
                       graph.nodes[step].where, is_note=True)  # fmt: skip
     for spec in graph.parameters:
         if (longest := longest_text(spec)) is None or longest > _LONGEST_ARGUMENT:
@@ -44,7 +44,7 @@ def pipeline_problems(source: Source, branches: Branches, names: Mapping[str, st
 
 
 def _of_node(node: Node, names: Mapping[str, str]) -> Iterator[Problem]:
-    def note(trouble: str, mend: str = "nothing, if that is as you want it") -> Problem:
+    def note(trouble: str, mend: str = "") -> Problem:
         return Problem(trouble, mend, node.name, node.where, is_note=True)
 
     if node.question is not None:

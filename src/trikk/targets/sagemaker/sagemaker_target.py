@@ -139,19 +139,17 @@ def _places(source: Source, section: TargetSettings) -> JobPlaces:
 
 def _place_problems(source: Source, section: TargetSettings) -> Iterator[Problem]:
     settings, where = source.settings, f"{FILE}, [storage]"
-    for place in ("artifacts", "tables"):
-        if "${" in (address := getattr(settings, place)):
-            trouble = (
-                f"{place} names a variable, which a definition can't have: it would be filled in for all to see"
-            )
-            yield Problem(trouble, f"write {place} without it, or set TRIKK_{place.upper()}", where=where)
-        elif not _is_remote(address):
-            trouble = (
-                f"{place} of this project are in a folder of this machine; jobs have theirs in s3://BUCKET/{place}"
-            )
-            yield Problem(
-                trouble, f'set {place} = "s3://..." for both to have the same', where=where, is_note=True
-            )
+    addresses = {place: str(getattr(settings, place)) for place in ("artifacts", "tables")}
+    for place in (place for place, address in addresses.items() if "${" in address):
+        trouble = f"{place} names a variable, which would be filled in for all to see"
+        yield Problem(trouble, f"write {place} without it, or set TRIKK_{place.upper()}", where=where)
+    here = [place for place, address in addresses.items() if "://" not in address and "${" not in address]
+    if here:
+        trouble = (
+            f"jobs have their {' and '.join(here)} in the bucket, and this project has its own on this machine"
+        )
+        mend = f'set {here[0]} = "s3://..." to have the same'
+        yield Problem(trouble, mend, where=where, is_note=True)
     if missing := [key for key in _OWN if key.lower() not in section.values]:
         trouble = f"{', '.join(missing)} are not set: whoever starts an execution has to give them as parameters"
         yield Problem(trouble, f"set them in [targets.{NAME}] for schedules", is_note=True)
