@@ -1,4 +1,4 @@
-"""`make crash`: the examples' pipelines at home and on SageMaker of this machine give equal digests for every step."""
+"""`make crash`: the examples at home and on SageMaker of this machine give equal digests for every step."""
 
 from __future__ import annotations
 

@@ -205,7 +205,7 @@ class Project:
         return row.state == RunStatus.RUNNING and "engine" in row.origin and self.is_at_engine(self.run(run))
 
     def is_at_engine(self, state: RunState) -> bool:
-        """Whether an engine carries a run out: one elsewhere till its end, one of this machine while that lives."""
+        """Whether an engine carries it out: one elsewhere until its end, one of this machine while that lives."""
         if not state.engine or state.state != RunStatus.RUNNING:
             return False
         if not state.engine.endswith(_OF_THIS_MACHINE):
