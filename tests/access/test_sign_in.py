@@ -19,7 +19,7 @@ from tests.servers.identity_provider import SECRET, IdentityProvider, identity_p
 
 from trikk.access.identity import Role
 from trikk.access.identity_provider import IdentityProvider as Client
-from trikk.access.session_cookie import Attempt
+from trikk.access.session_cookie import SESSION, Attempt, cookie_name
 from trikk.access.sign_in_settings import sign_in_settings
 from trikk.access.tokens import SUBJECT, revoke
 from trikk.core.errors import ProjectError
@@ -112,15 +112,16 @@ def test_a_person_signs_in_acts_under_their_name_and_signs_out(
     assert anna.post("/api/v1/triggers/none/pause").status_code == 404
     assert anna.ask("GET", "/api/v1/audit").status_code == 403
     # What is in the cookie counts only there, and the ledger has none of it.
-    shown = anna.cookies["__Host-trikk"]
+    name = cookie_name(SESSION, anna.url)
+    shown = anna.cookies[name]
     as_token = httpx.get(f"{server.url}/api/v1/me", headers={"authorization": f"Bearer {shown}"})
     assert as_token.status_code == 401
     kept = repr(served.project.journal.entries(SUBJECT))
     assert "anna@example.com" in kept
     assert shown.rpartition("_")[2] not in kept
     assert anna.post("/api/v1/sign-out").json() == {"name": "anna@example.com"}
-    assert "__Host-trikk" not in anna.cookies
-    anna.cookies["__Host-trikk"] = shown  # whoever has kept it
+    assert name not in anna.cookies
+    anna.cookies[name] = shown  # whoever has kept it
     until(lambda: anna.ask("GET", "/api/v1/me").status_code == 401)
     assert again.ask("GET", "/api/v1/me").status_code == 200  # it is a session of its own
     revoke(served.project.journal, "anna@example.com", by="ops", now=time.time())

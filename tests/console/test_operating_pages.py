@@ -10,6 +10,7 @@ from tests.console.html_reader import HtmlPage, read_page, send_form
 from tests.execution.command import until
 from tests.server.served import RunningServer, ServedProject
 
+from trikk.access.session_cookie import SESSION, cookie_name
 from trikk.access.tokens import shown_id
 
 PIPELINES = """
@@ -149,7 +150,7 @@ def test_who_may_only_look_sees_no_buttons(place: ServedProject) -> None:
         shown = running.client.post("/api/v1/tokens", json={"name": "eve", "role": "viewer"}).json()["shown"]
     with place.server("--no-triggers", "--require-token") as running:
         client = running.client
-        client.headers["cookie"] = f"__Host-trikk={shown}"
+        client.headers["cookie"] = f"{cookie_name(SESSION, running.url)}={shown}"
         page = read_page(client, "/triggers/orders")
         assert {form.action for form in page.forms} == {"/search", "/sign-out"}
         read_page(client, "/settings/audit", 403)
@@ -160,7 +161,7 @@ def test_who_may_only_look_sees_no_buttons(place: ServedProject) -> None:
         assert "it takes the role operator" in HtmlPage(answer.text).text
         out = send_form(client, page.form("/sign-out"))
         assert out.headers["location"] == "/sign-in"
-        assert 'trikk=""' in out.headers["set-cookie"]
+        assert f'{cookie_name(SESSION, running.url)}=""' in out.headers["set-cookie"]
 
 
 def test_anything_is_there_to_be_found(place: ServedProject, server: RunningServer) -> None:

@@ -15,7 +15,7 @@ from tests.execution.command import Folder, until
 from tests.server.served import RunningServer, ServedProject
 
 from trikk.access.identity import Role
-from trikk.access.session_cookie import SESSION
+from trikk.access.session_cookie import SESSION, cookie_name
 from trikk.console.csv_sheet import csv_text
 from trikk.console.page_table import ACTIONS, PAGES, Console
 from trikk.console.said import SAID
@@ -83,7 +83,7 @@ def test_people_sign_in_with_a_token(place: ServedProject) -> None:
         assert "Sign in to served" in page.text
         wrong = client.post("/sign-in", data={"token": "nonsense"})
         assert "not a token" in wrong.text
-        unknown = {"cookie": f"{SESSION}=trikk_{'a' * 8}_{'b' * 43}"}
+        unknown = {"cookie": f"{cookie_name(SESSION, running.url)}=trikk_{'a' * 8}_{'b' * 43}"}
         assert "does not count" in client.get("/sign-in", headers=unknown).text
         right = client.post("/sign-in", data={"token": shown, "return_to": "/overview.json"})
         assert (right.status_code, right.headers["location"]) == (303, "/overview.json")
@@ -190,8 +190,11 @@ def test_only_a_page_of_ours_has_its_forms_taken(server: RunningServer) -> None:
         (own, {"form-token": tokens[0]}),  # without its cookie
         (own | {"cookie": mine}, {}),
         (own | {"cookie": mine}, {"form-token": tokens[1]}),
-        (own | {"cookie": f"trikk-form=x; {mine}"}, {"form-token": ""}),
-        (own | {"cookie": "trikk-form="}, {"form-token": hmac.new(b"", b"form", "sha256").hexdigest()}),
+        (own | {"cookie": f"{mine.partition('=')[0]}=x; {mine}"}, {"form-token": ""}),
+        (
+            own | {"cookie": f"{mine.partition('=')[0]}="},
+            {"form-token": hmac.new(b"", b"form", "sha256").hexdigest()},
+        ),
         # A page on another port of this machine can set the cookie, and so knows the token, but not its origin.
         ({"origin": "http://127.0.0.1:1", "cookie": mine}, {"form-token": tokens[0]}),
         ({"origin": "null", "cookie": mine}, {"form-token": tokens[0]}),
@@ -200,7 +203,10 @@ def test_only_a_page_of_ours_has_its_forms_taken(server: RunningServer) -> None:
         assert send(headers, **fields).status_code in (403, 421), (headers, fields)
     right = {"form-token": tokens[0]}
     assert send(own | {"cookie": mine}, **right).status_code in (303, 409)  # the run is over
-    fire = {"origin": server.url, "cookie": f"{SESSION}=short; {mine}"}  # a remnant of another server's
+    fire = {
+        "origin": server.url,
+        "cookie": f"{cookie_name(SESSION, server.url)}=short; {mine}",
+    }  # a remnant of another server's
     odd = httpx.post(f"{server.url}/runs/{run}/replay", data=right | {"key": "\u00e9"}, headers=fire)
     assert odd.status_code == 422
     for back in ("//evil.test", "/\\evil.test", "https://evil.test", "/%0d%0aset-cookie: a=b", "javascript:1", ""):
@@ -209,6 +215,19 @@ def test_only_a_page_of_ours_has_its_forms_taken(server: RunningServer) -> None:
         to = urlsplit(urljoin(server.url, sent.headers["location"]))
         assert f"{to.scheme}://{to.netloc}" == server.url, back
         assert "a=b" not in sent.headers.get("set-cookie", "")
+
+
+def test_two_servers_on_one_machine_keep_each_others_cookies(place: ServedProject, server: RunningServer) -> None:
+    """A browser has one jar for a host's ports: each server finds its own, and sets no other."""
+    with place.server("--no-triggers") as second, httpx.Client() as browser:
+        run = server.run("add", n=1)["id"]
+        first = HtmlPage(browser.get(f"{server.url}/runs/{run}").text).form(f"/runs/{run}/replay")
+        assert "set-cookie" in browser.get(second.url).headers
+        names = {name for name, _ in browser.cookies.items()}
+        assert names == {cookie_name("trikk-form", url) for url in (server.url, second.url)}
+        headers = {"origin": server.url}
+        sent = browser.post(f"{server.url}{first.action}", data=first.fields, headers=headers)
+        assert sent.status_code == 303
 
 
 def _token(url: str, run: str, cookie: str) -> str:

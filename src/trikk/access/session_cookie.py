@@ -1,6 +1,8 @@
 """The cookies of people's browsers: of a session, and of an attempt to begin one.
 
-A session's value has the form of a token, and counts nowhere but in the cookie.
+A session's value has the form of a token, and counts nowhere but in the cookie. Browsers keep cookies by host, for
+all its ports together (RFC 6265, 8.5), so that a cookie's name has the port of the server: of two servers on one
+machine neither overwrites what the other has set.
 """
 
 from __future__ import annotations
@@ -11,14 +13,28 @@ from dataclasses import dataclass
 from trikk.web.callers import Headers
 from trikk.web.refused import Refused
 
-SESSION = "__Host-trikk"
-"""With this prefix a browser takes it from this host alone, over TLS (or on its own machine), for all paths."""
+SESSION, ATTEMPT = "__Host-trikk", "__Host-trikk-sign-in"
+"""With this prefix a browser takes them from this host alone, over TLS (or on its own machine), for all paths."""
+
+
+def cookie_name(base: str, host: str) -> str:
+    """What a cookie is called at a server.
+
+    Args:
+        base: what it is called where the server has no port in its address.
+        host: the server, as browsers call it: what they send as Host.
+    """
+    _, colon, port = host.rpartition(":")
+    return f"{base}-{port}" if colon and port.isdigit() else base
 
 
 def session_in(headers: Headers) -> str:
     """What a browser shows; "" if it shows nothing."""
-    given = (value.decode("latin-1") for name, value in headers if name == b"cookie")
-    return cookie_in("; ".join(given), SESSION)
+    cookies, host = (
+        "; ".join(value.decode("latin-1") for name, value in headers if name == wanted)
+        for wanted in (b"cookie", b"host")
+    )
+    return cookie_in(cookies, cookie_name(SESSION, host))
 
 
 def cookie_in(text: str, name: str) -> str:

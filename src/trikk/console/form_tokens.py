@@ -13,12 +13,12 @@ import hmac
 import secrets
 
 from trikk.access.identity import IdentityKind
-from trikk.access.session_cookie import SESSION, cookie_in
+from trikk.access.session_cookie import SESSION, cookie_name
 from trikk.server.http.forms import FORM_TOKEN
 from trikk.server.http.routes import Call
 from trikk.web.refused import Refused
 
-COOKIE = "trikk-form"
+_FORM = "trikk-form"
 _LEAST = 32  # characters of the cookie
 
 
@@ -26,7 +26,8 @@ def form_token(call: Call) -> tuple[str, str]:
     """The token of all forms of a page, and the cookie that has to be set for it: "" if there is one already."""
     known = _secret(call)
     made = "" if known else secrets.token_urlsafe(32)
-    return _token(known or made), f"{COOKIE}={made}; Path=/; HttpOnly; SameSite=Strict" if made else ""
+    name = cookie_name(_FORM, call.host)
+    return _token(known or made), f"{name}={made}; Path=/; HttpOnly; SameSite=Strict" if made else ""
 
 
 def check_form(call: Call) -> None:
@@ -45,8 +46,7 @@ def check_form(call: Call) -> None:
 
 
 def _secret(call: Call) -> str:
-    cookies = call.headers.get("cookie", "")
-    values = (cookie_in(cookies, name) for name in (SESSION, COOKIE))
+    values = (call.cookie(base) for base in (SESSION, _FORM))
     return next((value for value in values if len(value) >= _LEAST), "")
 
 

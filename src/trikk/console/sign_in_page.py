@@ -14,7 +14,7 @@ from msgspec import Meta
 from starlette.responses import Response
 
 from trikk.access.identity import IdentityKind
-from trikk.access.session_cookie import SESSION, cookie_in
+from trikk.access.session_cookie import SESSION, cookie_name
 from trikk.access.tokens import shown_id
 from trikk.console.form_actions import ShownAgain, see_other
 from trikk.console.form_tokens import check_form
@@ -41,14 +41,14 @@ class TypedToken(Given, frozen=True):
 
 def show_sign_in(doors: Doors, call: Call) -> Response:
     """Show how people sign in; who was signed in, or has typed a token in, learns why they are here."""
-    had_session = call.identity is None and cookie_in(call.headers.get("cookie", ""), SESSION)
+    had_session = call.identity is None and call.cookie(SESSION)
     return _page(doors, call, "That session or token does not count, or no longer." if had_session else "")
 
 
 def sign_in_with_token(doors: Doors, call: Call) -> Response:
     """Begin a session with a token; a wrong one counts as one that a request shows."""
     shown = call.body.token.strip()
-    host = call.headers.get("host", "").rpartition(":")[0] or call.headers.get("host", "")
+    host = call.host.rpartition(":")[0] or call.host
     if call.scheme != "https" and not is_here(host.strip("[]")):
         raise Refused(400, "signing in takes TLS", next="--tls-cert and --tls-key, or a proxy: --trust-proxy")
     try:
@@ -60,7 +60,7 @@ def sign_in_with_token(doors: Doors, call: Call) -> Response:
         page = _page(doors, call, f"{problem[0].upper()}{problem[1:]}.", error.status)
         raise ShownAgain(error, error.status, page) from None
     response = see_other(call.body.return_to)
-    response.set_cookie(SESSION, shown, secure=True, httponly=True, samesite="lax")
+    response.set_cookie(cookie_name(SESSION, call.host), shown, secure=True, httponly=True, samesite="lax")
     return response
 
 
@@ -71,7 +71,7 @@ def end_session(doors: Doors, call: Call) -> Response:
     if call.identity is not None and call.identity.kind is IdentityKind.PERSON:
         sign_out(doors, call)
     response = see_other("/sign-in")
-    response.delete_cookie(SESSION, secure=True, httponly=True, samesite="lax")
+    response.delete_cookie(cookie_name(SESSION, call.host), secure=True, httponly=True, samesite="lax")
     # Documents and artifacts that the browser has kept, and pages that Back would show.
     response.headers["clear-site-data"] = '"cache"'
     return response

@@ -61,7 +61,8 @@ def description(routes: Iterable[Route]) -> dict[str, Any]:
                     "type": "apiKey",
                     "in": "cookie",
                     "name": SESSION,
-                    "description": "A browser has it from `sign-in` on; it counts for this server's own pages.",
+                    "description": "A browser has it from `sign-in` on; it counts for this server's own pages. "
+                    "At a server on a port of its own, the name ends in that: `__Host-trikk-8750`.",
                 },
             },
             "schemas": schemas.components,

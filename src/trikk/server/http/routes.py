@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, get_
 import msgspec
 
 from trikk.access.identity import Identity, IdentityKind, Role
+from trikk.access.session_cookie import cookie_in, cookie_name
 from trikk.core.digests import DIGEST_LENGTH
 from trikk.server.http.doors import LONGEST, Doors
 from trikk.web.refused import JSON_TYPE
@@ -84,6 +85,15 @@ class Call:
     def caller(self) -> str:
         """Who asks, by name."""
         return self.identity.name if self.identity is not None else ""
+
+    @property
+    def host(self) -> str:
+        """The server, as whoever asks calls it; "" if they do not say."""
+        return self.headers.get("host", "")
+
+    def cookie(self, base: str) -> str:
+        """The value of a cookie of this server's; "" if there is none."""
+        return cookie_in(self.headers.get("cookie", ""), cookie_name(base, self.host))
 
 
 def who(call: Call) -> str:

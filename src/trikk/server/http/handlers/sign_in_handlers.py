@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 from msgspec import Meta
 
 from trikk.access.identity import Identity, IdentityKind
-from trikk.access.session_cookie import SESSION, Attempt, cookie_in
+from trikk.access.session_cookie import ATTEMPT, SESSION, Attempt, cookie_name
 from trikk.access.tokens import revoke
 from trikk.core.network.tls import is_here
 from trikk.core.record import Record
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from trikk.access.signing_in import SignIn
 
-_ATTEMPT = "__Host-trikk-sign-in"
 _ATTEMPT_LASTS = 600  # seconds
 # No other site: a link there would lead from this server to wherever it says.
 LocalPath = Annotated[str, Meta(pattern=r"^/([!-.0-[\]-~][!-[\]-~]*)?$", max_length=1000)]
@@ -61,7 +60,7 @@ def sign_in(doors: Doors, call: Call) -> Response:
     address, attempt = _sign_in(doors).begin(_back_to(call), call.address)
     response = RedirectResponse(address, 303, {"cache-control": "no-store"})
     kept = ".".join([attempt.state, attempt.nonce, attempt.verifier, quote(query.return_to, safe="")])
-    _set_cookie(response, _ATTEMPT, kept, _ATTEMPT_LASTS)
+    _set_cookie(response, cookie_name(ATTEMPT, call.host), kept, _ATTEMPT_LASTS)
     return response
 
 
@@ -70,7 +69,7 @@ def end_sign_in(doors: Doors, call: Call) -> Response:
     from starlette.responses import RedirectResponse
 
     query: SignedInQuery = call.query
-    signing, parts = _sign_in(doors), cookie_in(call.headers.get("cookie", ""), _ATTEMPT).split(".", 3)
+    signing, parts = _sign_in(doors), call.cookie(ATTEMPT).split(".", 3)
     if len(parts) != 4 or not query.state or not hmac.compare_digest(parts[0].encode(), query.state.encode()):
         mend = f"begin again, in one browser and within {_ATTEMPT_LASTS // 60} minutes: {API}/sign-in"
         raise Refused(401, "this browser has not begun to sign in, or something else since", next=mend)
@@ -79,8 +78,8 @@ def end_sign_in(doors: Doors, call: Call) -> Response:
     session, shown = signing.finish(query.code, Attempt(*parts[:3]), _back_to(call), call.address)
     response = RedirectResponse(unquote(parts[3]), 303, {"cache-control": "no-store"})
     lasts = 0 if session.expires is None else int(session.expires - session.created)
-    _set_cookie(response, SESSION, shown, lasts)
-    _set_cookie(response, _ATTEMPT, "", 0)
+    _set_cookie(response, cookie_name(SESSION, call.host), shown, lasts)
+    _set_cookie(response, cookie_name(ATTEMPT, call.host), "", 0)
     return response
 
 
@@ -91,7 +90,7 @@ def sign_out(doors: Doors, call: Call) -> Answer[SignedOut]:
         raise Refused(409, "nobody is signed in who could sign out", next="a token ends by: trikk token revoke")
     site = doors.site
     revoke(site.project.journal, identity.id, by=who(call), now=site.clock.now())
-    gone = f"{SESSION}=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=lax"
+    gone = f"{cookie_name(SESSION, call.host)}=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=lax"
     return Answer(SignedOut(identity.name), headers={"set-cookie": gone})
 
 
@@ -105,7 +104,7 @@ def _sign_in(doors: Doors) -> SignIn:
 
 def _back_to(call: Call) -> str:
     """Where the provider sends browsers back to: this server, as the browser calls it."""
-    host = call.headers.get("host", "")
+    host = call.host
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
     if call.scheme != "https" and not is_here(name.strip("[]")):
         raise Refused(400, "signing in takes TLS", next="--tls-cert and --tls-key, or a proxy: --trust-proxy")
