@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import polars as pl
 import pytest
 from tests.servers.mail_server import MailServer
 
 from trikk import mail, pipeline, step
+from trikk.charts import RunBar, run_bars
 from trikk.core.errors import DefinitionError
 from trikk.core.settings import Settings, load_settings
 from trikk.mailing.letter_message import compose
@@ -192,6 +195,30 @@ def test_what_is_too_large_or_no_address_is_refused_with_what_to_do(tmp_path: Pa
     for to in ("a@b\nBcc: c@d", "topic:a/b", "sns:arn:aws:s3:::bucket", []):
         with pytest.raises(DefinitionError):
             mail("x", to)
+
+
+def test_what_a_page_draws_comes_as_png() -> None:
+    chart = run_bars([RunBar(61.0, "succeeded")], 'runs of "nightly"')
+    foreign = '<svg width="20" viewBox="0 0 9 9"><title>a &lt;dot&gt;</title><svg><circle r="4"/></svg></svg>'
+    data = f"data:image/svg+xml;utf8,{quote(foreign)}"
+    parts = Parts()
+    parts.add(f"<html><body><p>before</p>{chart}<p>between</p>{foreign}<img alt=x src='{data}'></body></html>")
+    _, html = parts.body("title")
+    assert re.sub("cid:[0-9a-f]+@trikk", "cid:", html) == (
+        '<html><body><p>before</p><img src="cid:" alt="runs of &quot;nightly&quot;" width="14"'
+        ' style="max-width:100%;height:auto;"><p>between</p><img src="cid:" alt="a &lt;dot&gt;" width="20"'
+        " style=\"max-width:100%;height:auto;\"><img alt=x src='cid:'></body></html>"
+    )
+    assert len(parts.pictures) == 2  # the same picture is one part
+    assert all(picture.startswith(b"\x89PNG") and kind == "png" for picture, kind in parts.pictures.values())
+    assert not parts.files
+
+
+def test_a_page_with_a_picture_that_cant_be_drawn_is_attached() -> None:
+    parts = Parts()
+    parts.add("<html><body><svg><circle</svg></body></html>")
+    assert "see the attached page" in parts.body("title")[0]
+    assert ([*parts.files], parts.pictures) == (["page.html"], {})
 
 
 def test_a_long_page_and_one_with_scripts_are_attached(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """What a step has made, as parts of a mail: a page, pictures that come with it, and files.
 
 Whatever users or data wrote is escaped; only a page that a step has made as HTML is taken as it is. Pictures in it
-that are data become parts of the mail, because mail programs show no data.
+that are data become parts of the mail, because mail programs show no data; so do those that it draws as SVG, as
+PNG.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from typing import Any
 
 from trikk.core.digests import digest_bytes
 from trikk.core.durations import show_bytes
-from trikk.core.errors import CodecError, PermanentError
+from trikk.core.errors import CodecError, MissingExtra, PermanentError
 from trikk.core.text import counted, printable, printable_lines, shorten
 from trikk.core.values import finite
+from trikk.mailing.drawn_pictures import with_pngs
 from trikk.storage.frames import rows_of
 
 LARGEST = 15_000_000
@@ -101,13 +103,21 @@ class Parts:
     def _page(self, page: str, name: str) -> None:
         """A page is the body if the mail has no other and mail programs show it; else it is attached."""
         pictures = dict(self.pictures)
-        shown = _DATA.sub(self._as_part, page)
-        if not self.page and len(shown) <= _LONGEST_PAGE and "<script" not in shown.lower():
+        shown = "" if self.page or "<script" in page.lower() else self._with_parts(page)
+        if shown and len(shown) <= _LONGEST_PAGE:
             self.page = shown
             self.text.append(f"{name}: a page, which your mail program does not show")
             return
         self.pictures = pictures
         self._paragraph(f"{self._attach(name, page.encode('utf-8', 'replace'))}: see the attached page")
+
+    def _with_parts(self, page: str) -> str:
+        """The page with its pictures as parts of the mail; "" if one of them can't be made one."""
+        try:
+            drawn = with_pngs(page, lambda data: f"cid:{self._keep(data, 'png')}")
+        except (MissingExtra, ValueError):
+            return ""
+        return _DATA.sub(self._as_part, drawn)
 
     def _as_part(self, match: re.Match[str]) -> str:
         before, kind, data, after = match.groups()
