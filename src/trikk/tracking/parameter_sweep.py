@@ -116,7 +116,7 @@ class Sweep:
         proposer = proposer_of(plan)
         with self._alone(plan), _signals():
             # What was broken off is finished first, so that the sampler learns of all before it proposes more.
-            rows = sorted(rows_of(self.project, plan).items())
+            rows = sorted(rows_of(self.project, plan)[0].items())
             left = [
                 (number, row.id)
                 for number, row in rows

@@ -85,7 +85,7 @@ def filtered_runs(journal: Journal, wanted: RunFilter, limit: int, before: str |
     words = _words(wanted.parameters)
     needs_events = bool(wanted.environment or wanted.code)
     only: dict[str, Any] = {"pipeline": wanted.pipeline or None, "state": wanted.state or None}
-    offset = 0 if wanted.until is None or before is not None else _first_before(journal, only, wanted.until)
+    offset = 0 if wanted.until is None or before is not None else count_since(journal, wanted.until, **only)
     rows: list[RunRow] = []
     looked = looked_into = 0
     while True:
@@ -158,11 +158,17 @@ def _text(value: JSON) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _first_before(journal: Journal, only: dict[str, Any], until: float) -> int:
-    """How many of the newest runs are too new: found by halving, since rows are in the order of their creation."""
+def count_since(journal: Journal, moment: float, **only: Any) -> int:
+    """How many runs were created since a moment: found by halving, since rows are in the order of their creation.
+
+    Args:
+        journal: the project's.
+        moment: seconds since 1970.
+        only: which runs count, as of `Journal.runs`.
+    """
 
     def is_older(offset: int) -> bool:
         rows = journal.runs(**only, limit=1, offset=offset)
-        return not rows or rows[0].created < until
+        return not rows or rows[0].created < moment
 
     return bisect_left(range(journal.count(**only)), True, key=is_older)

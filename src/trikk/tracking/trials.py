@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -12,17 +12,19 @@ from trikk.core.errors import TrikkError, UnknownName, UsageError
 from trikk.core.values import JSON, encode, plain
 from trikk.models.metrics.by_name import metric_of
 from trikk.models.metrics.own_metric import Better, is_place
-from trikk.runs.journals.journal import RunRow
+from trikk.runs.journals.journal import Journal, RunRow
 from trikk.runs.states import RunStatus
 from trikk.storage.artifact import Artifact
 from trikk.tracking.fold import RunRecord, read_record
-from trikk.tracking.space import Space
+from trikk.tracking.run_filter import count_since
+from trikk.tracking.space import Space, grid
 
 if TYPE_CHECKING:
     from trikk.execution.project import Project
     from trikk.runs.run_state import RunState
 
 CREATED = "sweep.created"
+_AT_ONCE = 200  # runs that are read together
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,11 @@ class Plan:
     def compared(self, value: float) -> float:
         """What is compared of a metric's value: its size where the nearest to zero is best, as of a bias."""
         return abs(value) if better_of(self.metric) == Better.ZERO and not self.maximize else value
+
+    @property
+    def count(self) -> int:
+        """How many trials it makes."""
+        return len(grid(self.space)) if self.trials is None else self.trials
 
     @property
     def subject(self) -> str:
@@ -122,11 +129,35 @@ def read_plan(project: Project, sweep: str) -> Plan:
     raise UnknownName("sweep", sweep, known)
 
 
-def rows_of(project: Project, plan: Plan, newest: int | None = None) -> dict[int, RunRow]:
-    """The runs of a search by the numbers of their trials; of so many newest runs of its pipeline, or of all."""
-    rows = project.journal.runs(pipeline=plan.pipeline, limit=newest)
-    mine = [row for row in rows if row.origin.get("sweep") == plan.id and row.origin.get("kind") == "sweep"]
-    return {int(str(row.origin["trial"])): row for row in mine}
+def rows_of(project: Project, plan: Plan, most: int | None = None) -> tuple[dict[int, RunRow], bool]:
+    """The runs of a search by the numbers of their trials, and whether they are all.
+
+    Its pipeline's runs are looked through from the moment on at which the search was written down.
+
+    Args:
+        project: the project.
+        plan: the search's.
+        most: how many runs are looked at before it is left at those that were found; no limit if None.
+    """
+    mine: dict[int, RunRow] = {}
+    looked, count = 0, plan.count
+    for row in _since(project.journal, plan):
+        if row.origin.get("sweep") == plan.id and row.origin.get("kind") == "sweep":
+            mine[int(str(row.origin["trial"]))] = row
+        looked += 1
+        if len(mine) == count or looked == most:
+            break
+    return mine, len(mine) == count or looked != most
+
+
+def _since(journal: Journal, plan: Plan) -> Iterator[RunRow]:
+    """The runs of a search's pipeline that were created since it was written down, the oldest first."""
+    begun = next(entry.at for entry in journal.entries(plan.subject) if entry.kind == CREATED)
+    newer = count_since(journal, begun, pipeline=plan.pipeline)
+    batch = journal.runs(pipeline=plan.pipeline, limit=1, offset=newer - 1) if newer else []
+    while batch:
+        yield from batch
+        batch = journal.runs(pipeline=plan.pipeline, limit=_AT_ONCE, after=batch[-1].id)
 
 
 def trial_of(project: Project, plan: Plan, number: int, run: str) -> Trial:

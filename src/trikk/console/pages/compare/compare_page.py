@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trikk.execution.project import Project
 
 _MOST = 20  # runs beside each other
-_TRIALS, _LOOKED = 200, 5000  # trials of a search that are shown, of so many newest runs of its pipeline
+_TRIALS, _LOOKED = 200, 20_000  # trials of a search that are shown, of so many runs of its pipeline since it began
 _GROUPS = {"run": "Run", "parameter": "Parameters", "metric": "Metrics", "table": "Tables", "model": "Models"}
 _GROUPS |= {"code": "Code", "package": "Packages"}
 _NAME = Annotated[str, Meta(max_length=200)]
@@ -74,7 +74,7 @@ def show_comparison(doors: Doors, call: Call) -> View:
 
 def _sweep_view(project: Project, sweep: str, query: CompareQuery) -> View:
     plan = read_plan(project, sweep)
-    rows = rows_of(project, plan, _LOOKED)
+    rows, is_whole = rows_of(project, plan, _LOOKED)
     newest = sorted(rows, reverse=True)[:_TRIALS]
     trials = rank(
         [trial_of(project, plan, number, rows[number].id) for number in newest],
@@ -86,7 +86,6 @@ def _sweep_view(project: Project, sweep: str, query: CompareQuery) -> View:
         for t in trials
     ]
     names = list(plan.space.searched)
-    has_more = bool(project.journal.runs(pipeline=plan.pipeline, limit=1, offset=_LOOKED))
     return View(
         f"Sweep {sweep}",
         "compare/sweep.html.j2",
@@ -99,7 +98,7 @@ def _sweep_view(project: Project, sweep: str, query: CompareQuery) -> View:
         {
             "names": names,
             "left_out": len(rows) - len(trials),
-            "looked_at": _LOOKED if has_more else 0,
+            "looked_at": 0 if is_whole else _LOOKED,
             **_picture(points, query),
         },
         {
