@@ -13,6 +13,7 @@ from trikk.charts import Event, Lane, Lines, Point, Series, Span, Svg, Window, l
 from trikk.console.page_view import Sheet
 from trikk.console.pages.monitors.alarm_limits import Limits, limits_of
 from trikk.console.pages.monitors.monitor_choice import Choice, TabView
+from trikk.console.pages.monitors.monitor_models import models_of
 from trikk.core.zones import zone_of
 from trikk.models.state import Move
 from trikk.monitoring.cases.windows import WindowState
@@ -215,17 +216,18 @@ def _incidents(choice: Choice, windows: Sequence[CourseWindow]) -> list[Incident
 
 
 def _champions(choice: Choice, windows: Sequence[CourseWindow]) -> list[tuple[str, Move]]:
-    """Which versions became champion in the time that is shown, of any model of the project."""
+    """Which versions of the models that predict became champion in the time that is shown."""
     if not windows:
         return []
-    registry, environment = choice.doors.site.models, choice.doors.site.project.settings.environment
+    site = choice.doors.site
+    known = set(site.models.names())
     moves = [
         (name, move)
-        for name in registry.names()
-        for move in registry.moves(name, environment)
+        for name in models_of(site, choice.spec.predictions) & known
+        for move in site.models.moves(name, site.project.settings.environment)
         if move.alias == CHAMPION and windows[0].start <= move.at < windows[-1].end
     ]
-    return sorted(moves, key=lambda pair: pair[1].at)[-_MOST_EVENTS:]
+    return sorted(moves, key=lambda pair: (pair[1].at, pair[0]))[-_MOST_EVENTS:]
 
 
 def _middle(one: CourseWindow) -> float:
