@@ -10,18 +10,22 @@ from starlette.responses import Response, StreamingResponse
 
 from trikk.console.page_view import View
 from trikk.console.pages.artifacts.artifact_preview import of_file, preview
-from trikk.console.pages.artifacts.media_types import SHOWN_AS_THEY_ARE, is_picture, media_type
+from trikk.console.pages.artifacts.media_types import NOTEBOOK, SHOWN_AS_THEY_ARE, is_picture, media_type
+from trikk.console.pages.artifacts.notebook_cells import cells_of
 from trikk.console.pages.runs.runs_memory import read_run
+from trikk.console.rendering import environment
 from trikk.core.errors import UnknownName
 from trikk.server.http.conditions import has_it
 from trikk.server.http.doors import Doors
 from trikk.server.http.handlers.data_handlers import bytes_of
-from trikk.server.http.routes import NAME, Call, Given
+from trikk.server.http.routes import HTML_TYPE, NAME, Call, Given
 from trikk.storage.codecs.manifest import KINDS
 from trikk.tracking.run_artifacts import file_name, find, outputs
 from trikk.web.refused import Refused
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from trikk.execution.project import Project
     from trikk.storage.artifact import Artifact
 
@@ -30,6 +34,16 @@ _MOST = 512 << 20  # bytes that are read to show something
 _POLICY = (
     "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; font-src data:; frame-ancestors 'self'"
 )
+
+
+_SHOWN = {
+    "content-security-policy": _POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    # Its bytes stay as they are, but who may see them does not: it is asked each time.
+    "cache-control": "private, no-cache",
+}
 
 
 class ArtifactQuery(Given, frozen=True):
@@ -89,28 +103,27 @@ def _named(project: Project, query: ArtifactQuery, digest: str) -> Artifact | No
 
 
 def view_artifact(doors: Doors, call: Call) -> Response:
-    """Give an artifact's bytes as a browser shows them in a frame of no rights: a page, a picture, a text.
+    """Give an artifact as a browser shows it in a frame of no rights: a page or notebook, a picture, a text.
 
     Raises:
         Refused: 415 if they are neither.
     """
     path = doors.site.project.store.fetch(call.path["digest"])
     media = media_type(path)
+    if media == NOTEBOOK:
+        return _notebook(doors, call, path)
     if not is_picture(media) and media not in SHOWN_AS_THEY_ARE:
         raise Refused(415, f"this is {media}, which is not shown", next="download it")
     size = path.stat().st_size
-    headers = {
-        "content-security-policy": _POLICY,
-        "content-length": str(size),
-        "x-content-type-options": "nosniff",
-        "referrer-policy": "no-referrer",
-        "cross-origin-resource-policy": "same-origin",
-        # Its bytes stay as they are, but who may see them does not: it is asked each time.
-        "cache-control": "private, no-cache",
-        "etag": f'"{call.path["digest"]}"',
-    }
+    headers = _SHOWN | {"content-length": str(size), "etag": f'"{call.path["digest"]}"'}
     if has_it(headers["etag"], call.headers):
         del headers["content-length"]
         return Response(status_code=304, headers=headers)
     kind = media if is_picture(media) else f"{media}; charset=utf-8"
     return StreamingResponse(bytes_of(path, 0, size), 200, headers, kind)
+
+
+def _notebook(doors: Doors, call: Call, path: Path) -> Response:
+    template = environment(doors.site.project.settings.timezone).get_template("artifacts/notebook.html.j2")
+    text = template.render(title=call.path["digest"][:12], cells=cells_of(path))
+    return Response(text.encode("utf-8", "replace"), 200, _SHOWN, f"{HTML_TYPE}; charset=utf-8")

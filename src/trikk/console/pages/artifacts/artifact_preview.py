@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trikk.console.pages.artifacts.column_summaries import column_summaries
-from trikk.console.pages.artifacts.media_types import HTML, TEXT, is_picture, media_type
+from trikk.console.pages.artifacts.media_types import HTML, NOTEBOOK, TEXT, is_picture, media_type
 from trikk.core.errors import CodecError, TrikkError
 from trikk.core.text import shorten
 from trikk.storage.artifact import Artifact
@@ -67,7 +67,7 @@ def of_file(path: Path) -> dict[str, Any]:
     media = media_type(path)
     if is_picture(media):
         return {"shape": "picture", "media": media}
-    if media == HTML:
+    if media in (HTML, NOTEBOOK):
         return {"shape": "page", "media": media}
     if media == TEXT:
         with path.open(encoding="utf-8", errors="replace") as file:

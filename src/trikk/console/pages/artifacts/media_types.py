@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 _BEGINNINGS = (
@@ -16,12 +17,14 @@ _BEGINNINGS = (
 )
 _LOOKED_AT = 4096  # bytes
 BYTES, HTML, SVG, TEXT = "application/octet-stream", "text/html", "image/svg+xml", "text/plain"
+NOTEBOOK = "application/x-ipynb+json"
+_NOTEBOOK = re.compile(r'\{\s*"cells"\s*:\s*\[')  # as Jupyter writes it, with sorted keys
 SHOWN_AS_THEY_ARE = (HTML, TEXT)
 """What a browser may show in a frame that runs nothing, besides pictures."""
 
 
 def media_type(path: Path) -> str:
-    """The media type of a file's bytes; text that is neither HTML nor SVG is `text/plain`."""
+    """The media type of a file's bytes; text that is no page, picture or notebook is `text/plain`."""
     with path.open("rb") as file:
         start = file.read(_LOOKED_AT)
     for beginning, kind in _BEGINNINGS:
@@ -41,6 +44,8 @@ def media_type(path: Path) -> str:
         return HTML
     if lowered.startswith("<svg") or (lowered.startswith("<?xml") and "<svg" in lowered):
         return SVG
+    if _NOTEBOOK.match(text):
+        return NOTEBOOK
     return TEXT
 
 
