@@ -123,6 +123,13 @@ def test_a_backfill_is_paused_resumed_and_cancelled(server: RunningServer) -> No
     page = sent(client, page, f"{path}/cancel", why="enough")
     assert "cancelled" in page.text
     assert client.get(f"{path}.days.csv").text.startswith("day,pipeline,state,run")
+    form = read_page(client, "/pipelines/nightly/backfill").form("/pipelines/nightly/backfill")
+    days = {"from": "2026-01-01", "to": "2026-01-02"}
+    begun = [send_form(client, form, **days) for _ in "ab"]  # its button was pressed twice
+    assert begun[0].headers["location"] == begun[1].headers["location"] != f"{path}?done=begin_backfill"
+    other = send_form(client, form, **days | {"to": "2026-01-03"})
+    assert (other.status_code, "was used for another request" in other.text) == (409, True)
+    client.post(f"/api/v1{begun[0].headers['location'].partition('?')[0]}/cancel", json={})
 
 
 def test_a_token_is_shown_once_and_revoked(server: RunningServer) -> None:

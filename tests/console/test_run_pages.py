@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,12 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.console.html_reader import read_page, send_form
-from tests.execution.command import Folder
+from tests.console.html_reader import HtmlPage, read_page, send_form
+from tests.execution.command import Folder, until
 from tests.server.served import RunningServer, ServedProject
 
 from trikk.console.pages.compare import compare_page
-from trikk.console.pages.runs.attempt_times import attempt_times
+from trikk.console.pages.runs.attempt_times import AttemptFold, AttemptTimes
 from trikk.console.pages.runs.runs_memory import read_run
 from trikk.core.errors import ProjectError
 from trikk.execution.code import code_changes
@@ -116,6 +117,11 @@ def test_a_run_is_told_and_what_users_wrote_is_text(server: RunningServer, good:
     broken = read_page(server.client, f"/runs/{failed}")
     assert "ValueError: <script>alert(1)</script> is too much (pipelines.py:" in broken.text
     assert "<script>alert" not in broken.html
+    assert "the code around it" in broken.html.lower()
+    marked = next(line for line in broken.html.splitlines() if 'class="failing"' in line)
+    assert "raise ValueError(&#34;&lt;script&gt;" in marked  # the line that it came by, between those around it
+    assert "if number == bad:" in broken.text
+    assert "return 2 * number" in broken.text
     assert f"trikk resume {failed}" in broken.text
     read_page(server.client, "/runs/nonesuch", 404)
 
@@ -135,8 +141,9 @@ def test_a_run_is_read_once_for_all_who_look(
         several = list(pool.map(lambda _: read_run(place.project, good), range(24)))
     assert all(each is several[0] for each in several)
     assert reads == {good: 1}
+    before = several[0].state.seq
     event = journal.append(good, "note.added", {}, at=1.0)
-    assert read_run(place.project, good).state.seq == event.seq > several[0].state.seq
+    assert read_run(place.project, good).state.seq == event.seq > several[0].state.seq == before
     assert reads == {good: 2}
 
 
@@ -184,12 +191,13 @@ def test_the_trials_of_a_sweep_are_ranked_and_drawn(
     page = read_page(server.client, address)
     assert "sum against count of 2 runs" in page.html
     assert f"/runs/{trial.id}" in page.links
-    assert "older trials are not shown" not in page.text
+    assert "later trials are not shown" not in page.text
+    server.run("doubled", count=2)
     monkeypatch.setattr(compare_page, "_LOOKED", 1)
     site: Any = SimpleNamespace(site=SimpleNamespace(project=place.project))
     call: Any = SimpleNamespace(query=compare_page.CompareQuery(sweep=str(trial.origin["sweep"])))
     view = compare_page.show_comparison(site, call)
-    assert ([t["run"] for t in view.document["trials"]], view.context["looked_at"]) == ([trial.id], 1)
+    assert ([t["number"] for t in view.document["trials"]], view.context["looked_at"]) == ([0], 1)
 
 
 def test_code_that_goes_while_it_is_read_is_a_clear_error(
@@ -229,6 +237,13 @@ def test_a_run_is_replayed_resumed_and_cancelled_by_its_buttons(
     server.ended(replay)
     page = read_page(client, f"/runs/{replay}?tab=replay")
     assert f"identical to {good}" in page.text
+    assert "total total identical the same digest" in page.text  # the step's artifact
+    (digest,) = {
+        step["artifacts"][0]["was"]
+        for step in client.get(f"/api/v1/runs/{replay}/comparison").json()["steps"]
+        if step["name"] == "total"
+    }
+    assert {f"/artifacts/{digest}?run={run}&name=total" for run in (good, replay)} <= set(page.links)
     form = read_page(client, f"/runs/{failed}").form(f"/runs/{failed}/resume")
     sent = send_form(client, form, code="locked")
     assert "The run is resumed." in read_page(client, sent.headers["location"]).text
@@ -238,6 +253,36 @@ def test_a_run_is_replayed_resumed_and_cancelled_by_its_buttons(
     sent = send_form(client, read_page(client, f"/runs/{going}").form(f"/runs/{going}/cancel"))
     assert sent.status_code == 303
     server.ended(going, "cancelled")
+
+
+def test_a_run_is_resumed_with_choices(server: RunningServer, place: ServedProject) -> None:
+    client, code = server.client, (place.root / "pipelines.py").read_text()
+    run = str(server.run("doubled", bad=2)["id"])
+    address = f"/runs/{run}/resume"
+    assert address in read_page(client, f"/runs/{run}").links
+    page = read_page(client, address)
+    assert "It is what it was." in page.text
+    assert "numbers succeeded is reused it has succeeded run again" in page.text
+    form = page.form(address)
+    for steps in ({"again[]": "nothing"}, {"again[]": "numbers", "keep[]": "numbers"}):
+        refused = send_form(client, form, **steps)
+        assert refused.status_code in (404, 409)
+        assert "numbers succeeded is reused" in HtmlPage(refused.text).text  # the form, with why it was refused
+    (place.root / "pipelines.py").write_text(code.replace("list(range(count))", "[0] * count"))
+    try:
+        until(lambda: "pipelines.py" in client.get(f"{address}.json").json()["changed"])
+        page = read_page(client, f"{address}?code=current")
+        assert "its code has changed since: it runs again, unless it is kept keep its result" in page.text
+        sent = send_form(client, page.form(address), **{"keep[]": "numbers"})
+        assert sent.headers["location"] == f"/runs/{run}?done=resume_run"
+        server.ended(run, "failed")
+        steps = {step["name"]: step for step in server.get(f"/runs/{run}")["steps"]}
+        assert steps["numbers"]["reused"]
+        sent = send_form(client, read_page(client, address).form(address), **{"again[]": "numbers"})
+        assert sent.status_code == 303
+        server.ended(run, "succeeded")
+    finally:
+        (place.root / "pipelines.py").write_text(code)
 
 
 def test_a_question_is_answered_on_the_runs_page(server: RunningServer, tmp_path: Path) -> None:
@@ -304,10 +349,43 @@ def test_an_artifact_is_shown_and_what_it_holds_runs_nothing(
     assert policy.startswith("sandbox; default-src 'none'")
     assert "allow" not in policy
     read_page(client, f"/artifacts/{'0' * 64}", 404)
+    notebook = place.root / "week.ipynb"
+    outputs = [
+        {"output_type": "stream", "text": ["<b>10</b>\n"]},
+        {"output_type": "execute_result", "data": {"text/html": ["<table><tr><td>", "7</td></tr></table>"]}},
+        {"output_type": "display_data", "data": {"image/png": "aGk=\n"}},
+        {"output_type": "error", "traceback": ["\x1b[0;31mValueError\x1b[0m: <i>no</i>"]},
+    ]
+    cells = [{"cell_type": "markdown", "source": "# <u>Week</u>"}, {"cell_type": "code", "outputs": outputs}]
+    notebook.write_text(json.dumps({"cells": cells, "nbformat": 4}))
+    executed = place.project.artifacts.save(notebook)
+    assert (
+        f'<iframe sandbox src="/artifacts/{executed.digest}/view"'
+        in read_page(client, f"/artifacts/{executed.digest}").html
+    )
+    answer = client.get(f"/artifacts/{executed.digest}/view")
+    assert answer.headers["content-security-policy"] == policy
+    for text in (
+        "# &lt;u&gt;Week",
+        "&lt;b&gt;10&lt;/b&gt;",
+        "<td>7</td>",
+        "data:image/png;base64,aGk=",
+        "&lt;i&gt;no",
+    ):
+        assert text in answer.text, text
+    assert "\x1b" not in answer.text
     unreadable = place.project.store.fetch(stored.digest)
     unreadable.chmod(0o644)
     unreadable.write_bytes(b"something else")
     assert "is damaged" in read_page(client, f"/artifacts/{stored.digest}", 500).text
+
+
+def _attempts(events: list[Event]) -> list[AttemptTimes]:
+    fold = AttemptFold(None)
+    for event in events:  # one by one, as a page that follows a run reads them
+        fold.take([event])
+        assert [attempt.state for attempt in fold.attempts()] == [attempt.state for attempt in fold.attempts()]
+    return fold.attempts()
 
 
 def _events(*told: tuple[str, float, dict[str, Any]]) -> list[Event]:
@@ -329,7 +407,7 @@ def test_attempts_are_told_from_the_events() -> None:
         ("run.resumed", 9.0, {}),
         ("step.started", 9.5, {"step": "fit", "item": 1, "attempt": 2}),
     )
-    first, second, items = attempt_times(events, None)
+    first, second, items = _attempts(events)
     assert (first.state, first.ready, first.started, first.ended) == ("failed", 1.0, 1.5, 2.0)
     assert (second.state, second.ready, second.started, second.ended) == ("succeeded", 5.0, 5.5, 6.0)
     assert (items.count, items.state, items.started, items.ended) == (3, "running", 6.5, None)

@@ -161,9 +161,30 @@ class Client:
         """Stop a run; its `state` says whether its driver is still about to."""
         return self._post(of_runs.RunDocument, f"/runs/{_name(run)}/cancel", {"why": why})
 
-    def resume(self, run: str, code: Code | None = None, why: str = "") -> of_runs.RunDocument:
-        """Queue a run again that has failed or was cancelled; say by which code if the project's has changed."""
-        return self._post(of_runs.RunDocument, f"/runs/{_name(run)}/resume", {"code": code, "why": why})
+    def resume(
+        self,
+        run: str,
+        code: Code | None = None,
+        why: str = "",
+        *,
+        current_data: bool = False,
+        again: Sequence[str] = (),
+        keep: Sequence[str] = (),
+    ) -> of_runs.RunDocument:
+        """Queue a run again that has failed or was cancelled.
+
+        Args:
+            run: its id.
+            code: by which code, its own or the project's; has to be said if the project's has changed.
+            why: the reason, in words.
+            current_data: whether it reads the tables as they are now.
+            again: steps that run again though they have succeeded.
+            keep: steps whose results stay though their code has changed since; others run again.
+        """
+        body: dict[str, Any] = {"code": code, "why": why}
+        body |= {"current_data": True} if current_data else {}
+        body |= {name: list(steps) for name, steps in (("again", again), ("keep", keep)) if steps}
+        return self._post(of_runs.RunDocument, f"/runs/{_name(run)}/resume", body)
 
     def replay(self, run: str, why: str = "", *, key: str | None = None) -> of_runs.RunDocument:
         """Queue a replay of a run that is over: a new run. `comparison` tells what it has proved."""
@@ -263,7 +284,7 @@ class Client:
         return self._pages(of_runs.BackfillDocument, "/backfills", "backfills")
 
     def backfill(
-        self, pipelines: Sequence[str], first: str, last: str, **options: Any
+        self, pipelines: Sequence[str], first: str, last: str, *, key: str | None = None, **options: Any
     ) -> of_runs.BackfillDetailsDocument:
         """Have the servers run pipelines for each day from the first to the last, which are ISO.
 
@@ -271,10 +292,12 @@ class Client:
             pipelines: their names, in the order in which each day runs them.
             first: a day.
             last: a day.
+            key: by which the request is known if it is sent again; a new one if not given.
             options: `every`, `at`, `parameter`, `parameters`, `parallel`, `any_order`, `missing`, `keep_going`.
         """
         body = {"pipelines": list(pipelines), "from": first, "to": last, **options}
-        return self._post(of_runs.BackfillDetailsDocument, "/backfills", body, says_by=False)
+        key = key or str(uuid.uuid4())
+        return self._post(of_runs.BackfillDetailsDocument, "/backfills", body, says_by=False, key=key)
 
     def show_backfill(self, backfill: str) -> of_runs.BackfillDetailsDocument:
         """A backfill with the run of each day."""
@@ -600,6 +623,19 @@ class Client:
         """Resolve an incident by hand."""
         return self._post(of_watch.IncidentDocument, f"/incidents/{_path(incident)}/resolve", {"why": why})
 
+    def mute(self, incident: str, until: str, why: str) -> of_watch.IncidentDocument:
+        """Tell nobody of an incident until a time, or the beginning of a day; ISO."""
+        body = {"until": until, "why": why}
+        return self._post(of_watch.IncidentDocument, f"/incidents/{_path(incident)}/mute", body)
+
+    def unmute(self, incident: str, why: str = "") -> of_watch.IncidentDocument:
+        """Let people be told of an incident again."""
+        return self._post(of_watch.IncidentDocument, f"/incidents/{_path(incident)}/unmute", {"why": why})
+
+    def note(self, incident: str, text: str) -> of_watch.IncidentDocument:
+        """Write down what was found out about an incident."""
+        return self._post(of_watch.IncidentDocument, f"/incidents/{_path(incident)}/note", {"text": text})
+
     def channels(self) -> ChannelsDocument:
         """The channels of alarms: what goes there, and whether their addresses can be used."""
         return self._get(ChannelsDocument, "/channels")
@@ -622,19 +658,6 @@ class Client:
         return self._transport.ask(
             "GET", f"{_API}/reports/{_name(report)}/page", query, repeats=True
         ).body.decode()
-
-    def mute(self, incident: str, until: str, why: str) -> of_watch.IncidentDocument:
-        """Tell nobody of an incident until a time, or the beginning of a day; ISO."""
-        body = {"until": until, "why": why}
-        return self._post(of_watch.IncidentDocument, f"/incidents/{_path(incident)}/mute", body)
-
-    def unmute(self, incident: str, why: str = "") -> of_watch.IncidentDocument:
-        """Let people be told of an incident again."""
-        return self._post(of_watch.IncidentDocument, f"/incidents/{_path(incident)}/unmute", {"why": why})
-
-    def note(self, incident: str, text: str) -> of_watch.IncidentDocument:
-        """Write down what was found out about an incident."""
-        return self._post(of_watch.IncidentDocument, f"/incidents/{_path(incident)}/note", {"text": text})
 
     def send_reports(self, report: str | None = None) -> DeliveriesDocument:
         """Send what has not come to everybody yet who is to get it, of a report or of all."""

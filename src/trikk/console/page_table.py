@@ -29,6 +29,7 @@ from trikk.console.pages.pipelines.pipeline_page import PipelinePageQuery, show_
 from trikk.console.pages.pipelines.pipelines_page import show_pipelines
 from trikk.console.pages.pipelines.start_form import StartQuery, show_start_form, start_again
 from trikk.console.pages.reports.report_pages import show_report, show_reports
+from trikk.console.pages.runs.resume_form import ResumeFormQuery, resume_again, show_resume_form
 from trikk.console.pages.runs.run_list_page import RunsPageQuery, show_runs
 from trikk.console.pages.runs.run_page import RunPageQuery, show_run
 from trikk.console.pages.runs.step_log import LogQuery, download_log
@@ -74,6 +75,7 @@ PAGES: tuple[Page, ...] = (
     Page("/compare", show_comparison, CompareQuery),
     Page("/runs", show_runs, RunsPageQuery),
     Page("/runs/{run}", show_run, RunPageQuery),
+    Page("/runs/{run}/resume", show_resume_form, ResumeFormQuery, role=Role.OPERATOR, longest=AT_LENGTH),
     Page("/runs/{run}/steps/{step}", show_step, StepPageQuery),
     Page("/monitors", show_monitors, query=PageQuery),
     Page("/monitors/{monitor}", show_one_monitor, query=MonitorPageQuery),
@@ -106,16 +108,16 @@ ACTIONS: tuple[Action, ...] = (
     Action("start_run", "/pipelines/{pipeline}/start", "/runs/{id}", start_again),
     Action("begin_backfill", "/pipelines/{pipeline}/backfill", "/backfills/{id}", backfill_again),
     Action("cancel_run"),
-    Action("resume_run"),
+    Action("resume_run", again=resume_again),
     Action("replay_run", then="/runs/{id}"),
     # In this order: an incident's id may have slashes.
     Action("acknowledge_incident"),
     Action("resolve_incident"),
-    Action("approve"),
-    Action("refuse"),
     Action("mute_incident"),
     Action("unmute_incident"),
     Action("note_incident"),
+    Action("approve"),
+    Action("refuse"),
     Action("pause_backfill"),
     Action("resume_backfill"),
     Action("cancel_backfill"),

@@ -31,11 +31,29 @@ from trikk.runs.journals.journal import Cause
 from trikk.runs.journals.lease import Lease
 from trikk.runs.journals.ledger import Added
 from trikk.runs.lock import Lock, differences, installed_packages, platform_name, python_version
-from trikk.runs.run_state import RunState
+from trikk.runs.run_state import RunState, output_name
 from trikk.runs.states import OVER
 from trikk.storage.artifact import Artifact
 
 _PACKAGES_NAMED = 8
+
+
+class ArtifactComparison(Record, frozen=True):
+    """How one thing that a step made compares with what it was in the old run.
+
+    Attributes:
+        name: as `trikk artifacts` has it: the step, or the step and the output's position.
+        verdict: identical, reordered, close or different.
+        detail: in words.
+        was: digest of the old one.
+        now: digest of the new one.
+    """
+
+    name: str
+    verdict: str
+    detail: str
+    was: str
+    now: str
 
 
 class StepComparison(Record, frozen=True):
@@ -47,6 +65,7 @@ class StepComparison(Record, frozen=True):
         verdict: identical, reordered, close, different, missing (one run has no result) or taken (not run again).
         detail: in words: the largest difference, the first differing rows ...
         facts: the same for programs.
+        artifacts: each of its outputs; empty if one of the runs has none, or they were taken.
     """
 
     name: str
@@ -54,6 +73,7 @@ class StepComparison(Record, frozen=True):
     verdict: str
     detail: str
     facts: list[dict[str, Any]] = field(default_factory=list)
+    artifacts: list[ArtifactComparison] = field(default_factory=list)
 
 
 class Replayed(Record, frozen=True):
@@ -331,10 +351,8 @@ def _compare_step(project: Project, node: Node, old: RunState, new: RunState) ->
         return StepComparison(name, same, "identical" if same else "missing", f"was {was.state}, is {now.state}")
     from trikk.storage.artifact_compare import compare
 
-    comparisons = [
-        compare(project.artifacts, Artifact.read(a), Artifact.read(b))
-        for a, b in zip(was.outputs, now.outputs, strict=True)
-    ]
+    pairs = [(Artifact.read(a), Artifact.read(b)) for a, b in zip(was.outputs, now.outputs, strict=True)]
+    comparisons = [compare(project.artifacts, a, b) for a, b in pairs]
     worst = max(comparisons, key=lambda d: ("identical", "reordered", "close", "different").index(d.verdict))
     return StepComparison(
         name,
@@ -342,4 +360,8 @@ def _compare_step(project: Project, node: Node, old: RunState, new: RunState) ->
         worst.verdict,
         worst.detail,
         [d.to_json() for d in comparisons],
+        [
+            ArtifactComparison(output_name(name, place, len(pairs)), d.verdict, d.detail, a.digest, b.digest)
+            for place, (d, (a, b)) in enumerate(zip(comparisons, pairs, strict=True))
+        ],
     )

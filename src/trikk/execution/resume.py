@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -29,7 +31,7 @@ from trikk.runs.bundle import capture, commit_of, restore
 from trikk.runs.events import EventKind
 from trikk.runs.journals.lease import Lease
 from trikk.runs.lock import Lock
-from trikk.runs.run_state import RunState, StepState, TaskState
+from trikk.runs.run_state import ResumeOptions, RunState, StepState, TaskState
 from trikk.runs.states import RunStatus, StepStatus
 from trikk.storage.artifact import Artifact
 
@@ -113,11 +115,11 @@ def resume(
         UnknownName: if there is no such step to run again or to keep.
         LeaseHeld: if another driver has the run.
     """
-    again, keep = tuple(again), tuple(keep)
+    options = ResumeOptions(code=code, current_data=current_data, again=tuple(again), keep=tuple(keep))
     # The lease comes first: what follows decides by a state that no other driver may change meanwhile.
     with leased(project.journal, run, how.clock) as lease:
         state = project.run(run)
-        is_plain = not (again or current_data or code == "current")
+        is_plain = not (options.again or current_data or code == "current")
         check_resumable(project, state, how.clock.now() if is_plain else None)
         if not state.is_locked or is_replay_to_begin(state):  # there is nothing to go on from
             return _begun(project, state, lease, how, warm)
@@ -127,13 +129,10 @@ def resume(
             if current_data:
                 body["lock"] = {**body.get("lock", state.lock), "tables": pin_tables(project, graph)}
             check_gpus(graph, Capacity.of_machine())
-            anew = _anew(state, graph, body.get("lock", state.lock), again, keep)
-            since = code_since(project, run, state.pipeline, body["lock"]["code"]) if has_new_code else {}
-            planned = _agreed(project, state, graph, anew, since, keep=keep, confirm=confirm, ask=ask)
-            if has_new_code or current_data or again:
-                _refuse_other_rows(state, graph, planned)
+            case = ResumeCase(project, state, graph, body.get("lock", state.lock), options, has_new_code)
+            planned = case.agreed(confirm, ask)
             body |= {"driver": driver_of(lease), "isolation": executor.isolation}
-            batch = [(EventKind.RUN_RESUMED, body), *_invalidations(state, graph, planned, again)]
+            batch = [(EventKind.RUN_RESUMED, body), *_invalidations(state, graph, planned, options.again)]
             resumed = _written(project, state, graph, batch, lease, at=how.clock.now())
             return drive(project, executor, graph, resumed, lease, how, since=state.seq)
 
@@ -265,30 +264,55 @@ def _anew(
     return reasons
 
 
-def _agreed(
-    project: Project,
-    state: RunState,
-    graph: Graph,
-    anew: Mapping[str, str],
-    since: Mapping[str, Since],
-    *,
-    keep: Collection[str],
-    confirm: Confirm,
-    ask: Ask | None,
-) -> list[Planned]:
-    """The plan, with it settled for steps whose code has changed whether they run again; raises as `resume`."""
-    planned = plan(project, state, graph, anew, since)
-    confirm(planned)
-    opened = [p for p in planned if p.is_open and p.step not in keep]
-    if opened and ask is None:
-        raise steps_changed(state.id, opened)
-    if opened and ask is not None and ask(opened) == "again":
-        changed = {p.step: "its code has changed since it ran" for p in opened}
-        planned = plan(project, state, graph, {**anew, **changed}, since)
-        _refuse_effects(state, graph, planned)
+@dataclass(frozen=True)
+class ResumeCase:
+    """A run that is to go on, and how.
+
+    Attributes:
+        project: the project.
+        state: the run's.
+        graph: what it will do.
+        lock: what it will be locked to, as JSON.
+        options: what was asked for.
+        has_new_code: whether it goes on with other code than its own.
+        verifies: whether results that are needed are verified by their digests.
+    """
+
+    project: Project
+    state: RunState
+    graph: Graph
+    lock: Mapping[str, Any]
+    options: ResumeOptions
+    has_new_code: bool
+    verifies: bool = True
+
+    @cached_property
+    def since(self) -> Mapping[str, Since]:
+        """What has become of the code of steps that have results; empty if the run goes on with its own."""
+        if not self.has_new_code:
+            return {}
+        return code_since(self.project, self.state.id, self.state.pipeline, str(self.lock["code"]))
+
+    def planned(self, changed: Mapping[str, str] = MappingProxyType({})) -> list[Planned]:
+        """What becomes of each step, if those that have `changed` run again, too, for these reasons."""
+        anew = _anew(self.state, self.graph, self.lock, self.options.again, self.options.keep)
+        return plan(self.project, self.state, self.graph, {**anew, **changed}, self.since, verifies=self.verifies)
+
+    def agreed(self, confirm: Confirm, ask: Ask | None) -> list[Planned]:
+        """The plan, with it settled whether steps whose code has changed run again; raises as `resume`."""
+        planned = self.planned()
         confirm(planned)
-    _refuse_unkept(planned, keep)
-    return planned
+        opened = [p for p in planned if p.is_open and p.step not in self.options.keep]
+        if opened and ask is None:
+            raise steps_changed(self.state.id, opened)
+        if opened and ask is not None and ask(opened) == "again":
+            planned = self.planned({p.step: "its code has changed since it ran" for p in opened})
+            _refuse_effects(self.state, self.graph, planned, self.options.again)
+            confirm(planned)
+        _refuse_unkept(planned, self.options.keep)
+        if self.has_new_code or self.options.current_data or self.options.again:
+            _refuse_other_rows(self.state, self.graph, planned)
+        return planned
 
 
 def _refuse_unkept(planned: list[Planned], keep: Collection[str]) -> None:
@@ -300,12 +324,13 @@ def _refuse_unkept(planned: list[Planned], keep: Collection[str]) -> None:
             )
 
 
-def _refuse_effects(state: RunState, graph: Graph, planned: list[Planned]) -> None:
+def _refuse_effects(state: RunState, graph: Graph, planned: list[Planned], again: Collection[str]) -> None:
     """Raise RunError if nobody has said that a step may do something outside again, which it has done already."""
     for one in planned:
         step = state.steps.get(one.step)
         if (
             not one.reuse
+            and one.step not in again
             and graph.nodes[one.step].effect
             and step is not None
             and step.state == StepStatus.SUCCEEDED
@@ -345,8 +370,10 @@ def plan(
     graph: Graph,
     anew: Mapping[str, str] = MappingProxyType({}),
     since: Mapping[str, Since] = MappingProxyType({}),
+    *,
+    verifies: bool = True,
 ) -> list[Planned]:
-    """For each step whether its result is reused, and why; results that are needed are verified by digest.
+    """For each step whether its result is reused, and why.
 
     Args:
         project: the project.
@@ -354,6 +381,7 @@ def plan(
         graph: what it will do.
         anew: reasons by step for running it again though it has succeeded.
         since: what has become of the code of steps that have results.
+        verifies: whether results that are needed are verified by digest.
     """
     planned: dict[str, Planned] = {}
     old = _old_nodes(project, state)
@@ -371,12 +399,12 @@ def plan(
         node, step = graph.nodes[name], state.steps.get(name)
         if not planned[name].reuse:
             for up in _needs(node):
-                if planned[up].reuse and (damage := _damage(project, state.steps[up])):
+                if verifies and planned[up].reuse and (damage := _damage(project, state.steps[up])):
                     planned[up] = Planned(up, reuse=False, why=damage)
             if step is not None and step.state != StepStatus.SUCCEEDED and step.items:
                 is_changed = name in old and _shape(old[name]) != _shape(node)
                 all_again = is_changed or name in anew or any(not planned[up].reuse for up in _needs(node))
-                planned[name] = _items(project, planned[name], step, anew=all_again)
+                planned[name] = _items(project, planned[name], step, anew=all_again, verifies=verifies)
     return [
         _with_code(planned[name], None if node.write else since.get(name)) for name, node in graph.nodes.items()
     ]
@@ -405,10 +433,10 @@ def _first_thought(name: str, node: Node, step: StepState | None, old: Node | No
     return Planned(name, reuse=False, why=whys.get(step.state, "it had not begun"))
 
 
-def _items(project: Project, thought: Planned, step: StepState, *, anew: bool) -> Planned:
+def _items(project: Project, thought: Planned, step: StepState, *, anew: bool, verifies: bool) -> Planned:
     """With the items of an unfinished mapped step that run again: damaged ones, or all if their inputs are new."""
     done = [i for i, item in step.items.items() if item.state == StepStatus.SUCCEEDED]
-    again = tuple(i for i in done if anew or _damage(project, step.items[i]))
+    again = tuple(i for i in done if anew or (verifies and _damage(project, step.items[i])))
     kept = f"; {len(done) - len(again)} of its {step.count} items are reused" if done else ""
     return replace(thought, damaged=again, kept=len(done) - len(again), why=thought.why + kept)
 

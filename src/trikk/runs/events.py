@@ -4,7 +4,8 @@
     run.started          driver, isolation; graph, lock, if the run waited in a queue and is locked only now
     run.resumed          driver, isolation, code ("locked" or "current"), graph, lock
     run.cancel_requested by
-    run.resume_requested by, why, code ("locked" or "current")    somebody wants it to go on: it is queued again
+    run.resume_requested by, why, code ("locked" or "current"), current_data, again, keep    somebody wants it to
+                         go on: it is queued again
     run.handed_over      by          its driver was told to end, and stopped its steps: the run goes on elsewhere
     run.waiting          steps (whose approvals are all that is left), until (the first of them expires, or null)
     run.succeeded / run.failed (error) / run.cancelled (error)

@@ -16,9 +16,10 @@ A step is waiting, running, retrying, succeeded, failed, skipped or cancelled. A
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
+from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.runs.approval_state import ApprovalState, asked
 from trikk.runs.events import EventKind
@@ -27,6 +28,22 @@ from trikk.runs.states import OVER, RunStatus, StepStatus
 
 Task = tuple[str, int | None]
 """A step's name, and the position of the item if the step is mapped."""
+
+
+class ResumeOptions(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """How a run is to go on, as somebody has asked for it.
+
+    Attributes:
+        code: whose, the run's own or the project's; None if both are the same.
+        current_data: whether it is locked to the tables as they are now.
+        again: steps that run again though they have succeeded.
+        keep: steps whose results stay though their code has changed since.
+    """
+
+    code: Literal["locked", "current"] | None = None
+    current_data: bool = False
+    again: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -112,7 +129,7 @@ class RunState:
     resumed: int = 0
     forgotten: bool = False
     seq: int = 0
-    resume_with: str | None = None  # the code by which somebody wants it to be resumed; None if nobody does
+    resume_with: ResumeOptions | None = None  # how somebody wants it to be resumed; None if nobody does
     approvals: dict[str, ApprovalState] = field(default_factory=dict)
     steps: dict[str, StepState] = field(default_factory=dict)
 
@@ -134,6 +151,47 @@ class RunState:
             self._apply_step(event.kind, event.at, body)
         elif event.kind in _RUN:
             _RUN[event.kind](self, event.at, body)
+
+    def successor(self, events: Iterable[Event]) -> RunState:
+        """The state after more events; this one stays as it is, for others who read it.
+
+        It costs as much as these events change, and not as much as the run has come to.
+        """
+        later = replace(
+            self,
+            steps=dict(self.steps),
+            approvals={step: replace(approval) for step, approval in self.approvals.items()},
+        )
+        own: set[Task] = set()
+        for event in events:
+            for task in later._changed_by(event):
+                later._own(task, own)
+            later.apply(event)
+        return later
+
+    def _changed_by(self, event: Event) -> Iterable[Task]:
+        """The tasks that an event may change, of those that there are."""
+        if event.kind in _OF_ALL:
+            return [task for task, _ in self.tasks()]
+        body: Mapping[str, Any] = event.body
+        name, item = body.get("step"), body.get("item")
+        if not event.kind.startswith("step.") or name not in self.steps:
+            return ()
+        items = self.steps[name].items
+        inside = list(items) if event.kind == EventKind.STEP_INVALIDATED else [item]
+        return [(name, None), *((name, each) for each in inside if each in items)]
+
+    def _own(self, task: Task, own: set[Task]) -> None:
+        """Have a copy of a task for this state's own, if it is not among them; its step's comes first."""
+        if task in own:
+            return
+        own.add(task)
+        name, item = task
+        step = self.steps[name]
+        if item is None:
+            self.steps[name] = replace(step, items=dict(step.items))
+        else:
+            step.items[item] = replace(step.items[item])
 
     def task(self, task: Task) -> TaskState:
         """The state of a step, or of one item of it."""
@@ -257,7 +315,7 @@ class RunState:
     def _resume_requested(self, at: float, body: Mapping[str, Any]) -> None:  # noqa: ARG002 - the table's signature
         if self.state in (RunStatus.FAILED, RunStatus.CANCELLED):
             self.state, self.ended, self.error, self.cancel_requested = RunStatus.QUEUED, None, None, None
-            self.resume_with = body.get("code", "locked")
+            self.resume_with = ResumeOptions.read(body)
 
     def _started(self, at: float, body: Mapping[str, Any]) -> None:
         if self.state in OVER:  # it was stopped before it had begun, and is begun all the same
@@ -294,6 +352,11 @@ class RunState:
                 task.state = StepStatus.FAILED
 
 
+def output_name(step: str, place: int, count: int) -> str:
+    """What people call one of so many results of a step, or of an item of it: "fit", "split.0", "load[3]"."""
+    return step if count == 1 else f"{step}.{place}"
+
+
 def _reset(task: TaskState, reason: str | None) -> None:
     task.state, task.outputs, task.reason, task.reused, task.ended = StepStatus.WAITING, None, reason, False, None
     task.allowed = False
@@ -311,6 +374,8 @@ def _cancel(state: RunState, at: float, body: Mapping[str, Any]) -> None:  # noq
     state.cancel_requested = body.get("by") or "someone"
 
 
+_OF_ALL = (EventKind.RUN_RESUMED, EventKind.RUN_SUCCEEDED, EventKind.RUN_FAILED, EventKind.RUN_CANCELLED)
+"""Events that change what is known of any step."""
 _RUN: dict[str, Any] = {
     EventKind.RUN_CREATED: RunState._created,
     EventKind.RUN_STARTED: RunState._started,

@@ -102,6 +102,25 @@ class RunRecord:
         elif event.kind == EventKind.QUALITY_CHECKED:
             self.gates[body["step"], body["item"]] = body
 
+    def successor(self, events: Iterable[Event]) -> RunRecord:
+        """The record after more events; this one stays as it is, for others who read it."""
+        kept = (self.attempts, self.metrics, self.params, self.artifacts, self.gates, self.reused)
+        later = RunRecord(self.run, *(dict(each) for each in kept))  # type: ignore[arg-type]
+        own: set[int] = set()
+        for event in events:
+            logged = later._logged().get(event.kind)
+            if logged is not None:
+                _own(logged, event.body, own)
+            later.apply(event)
+        return later
+
+    def _logged(self) -> dict[str, dict[tuple[Task, str], Any]]:
+        return {
+            EventKind.METRIC_LOGGED: self.metrics,
+            EventKind.PARAM_LOGGED: self.params,
+            EventKind.ARTIFACT_LOGGED: self.artifacts,
+        }
+
     def values(self) -> dict[str, float]:
         """The run's metrics: for each name the last value of the last attempt."""
         return {name: series.entries[-1].value for name, series in self.history().items()}
@@ -170,6 +189,15 @@ class RunRecord:
             for series in several:
                 named[name if len(several) == 1 else f"{label(series.task)}.{name}"] = series
         return named
+
+
+def _own(kept: dict[tuple[Task, str], Series[Any]], body: Any, own: set[int]) -> None:
+    """Have a copy of the series that an entry is to be added to, unless it is one."""
+    key = ((body["step"], body["item"]), body["name"])
+    series = kept.get(key)
+    if series is not None and id(series) not in own:
+        kept[key] = series = Series(series.name, series.task, list(series.entries))
+        own.add(id(series))
 
 
 def shown(value: float) -> JSON:

@@ -12,7 +12,7 @@ from typing import Any
 from trikk.core.errors import StorageError, UnknownName, UsageError
 from trikk.core.record import Record
 from trikk.core.values import plain
-from trikk.runs.run_state import RunState, TaskState
+from trikk.runs.run_state import RunState, TaskState, output_name
 from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
 from trikk.storage.codecs.files import copy_out
@@ -50,7 +50,7 @@ def outputs(state: RunState, record: RunRecord) -> list[Output]:
 def _returned(name: str, task: TaskState) -> Iterator[tuple[str, Artifact]]:
     returned = task.outputs or []
     for position, output in enumerate(returned):
-        yield name if len(returned) == 1 else f"{name}.{position}", Artifact.read(output)
+        yield output_name(name, position, len(returned)), Artifact.read(output)
 
 
 def find(listed: list[Output], name: str) -> Output:

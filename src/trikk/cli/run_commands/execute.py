@@ -70,10 +70,12 @@ def _run_by_server(client: Client, pipeline: str, parameters: dict[str, str], as
     return start(client, pipeline, parameters, as_json=as_json)
 
 
-def _resume_by_server(client: Client, run: str, code: Any, as_json: bool) -> int:
+def _resume_by_server(
+    client: Client, run: str, code: Any, data: bool, again: tuple[str, ...], keep: tuple[str, ...], as_json: bool
+) -> int:
     from trikk.cli.run_commands.followed_run import resume
 
-    return resume(client, run, code, as_json=as_json)
+    return resume(client, run, code, current_data=data, again=again, keep=keep, as_json=as_json)
 
 
 def _replay_by_server(client: Client, run: str, as_json: bool) -> int:
@@ -153,7 +155,7 @@ def _run_as_on_sagemaker(
 @parallel_option
 @json_option
 @log_format_option
-@or_by_server(_resume_by_server, without=("data", "again", "keep", "inline", "keep_going", "max_parallel"))
+@or_by_server(_resume_by_server, without=("inline", "keep_going", "max_parallel"))
 @audited("resume_run", "run")
 def resume(
     run: str,

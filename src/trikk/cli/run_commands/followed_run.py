@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,14 +28,23 @@ def start(client: Client, pipeline: str, parameters: dict[str, str], *, as_json:
     return follow(client, client.run(pipeline, _values(client, pipeline, parameters))["id"], as_json=as_json)
 
 
-def resume(client: Client, run: str, code: Code | None, *, as_json: bool) -> int:
-    """Have a run go on, and follow it from there."""
+def resume(
+    client: Client,
+    run: str,
+    code: Code | None,
+    *,
+    current_data: bool,
+    again: Sequence[str],
+    keep: Sequence[str],
+    as_json: bool,
+) -> int:
+    """Have a run go on, and follow it from there; arguments as of `Client.resume`."""
     run_id = find_run(client, run)
     before = RunState(run_id)
     if client.show(run_id)["state"] in OVER:  # else the server says that it can't be resumed
         for event in client.events(run_id):
             before.apply(_event(run_id, event))
-    client.resume(run_id, code)
+    client.resume(run_id, code, current_data=current_data, again=again, keep=keep)
     return follow(client, run_id, as_json=as_json, state=before)
 
 

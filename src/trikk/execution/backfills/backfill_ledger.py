@@ -33,14 +33,21 @@ from trikk.execution.resume_request import request_resume
 from trikk.pipeline.graph import Graph
 from trikk.runs.events import EventKind
 from trikk.runs.journals.journal import Cause, Journal, RunRow
+from trikk.runs.run_state import ResumeOptions
 from trikk.runs.states import OVER, RunStatus
 
 
 def begin(journal: Journal, declaration: Declaration, now: float) -> Backfill:
     """Write down that a backfill is to be done."""
-    backfill = new_run_id()
-    entry = journal.add(PREFIX + backfill, Change.BEGUN, declaration.to_json(), at=now, identity="begun").entry
-    return Backfill(backfill, declaration, now, seq=entry.seq)
+    return begin_once(journal, declaration, now, new_run_id())[0]
+
+
+def begin_once(journal: Journal, declaration: Declaration, now: float, backfill: str) -> tuple[Backfill, bool]:
+    """The backfill of an id, and whether it was begun by this call, with this declaration."""
+    added = journal.add(PREFIX + backfill, Change.BEGUN, declaration.to_json(), at=now, identity="begun")
+    if added.repeated:
+        return find(journal, backfill), False
+    return Backfill(backfill, declaration, now, seq=added.entry.seq), True
 
 
 def find(journal: Journal, text: str) -> Backfill:
@@ -256,4 +263,4 @@ def _begin(
 
 def _resume(project: Project, backfill: Backfill, run: str, now: float) -> None:
     code: Code = "current" if backfill.code == "current" else "locked"
-    request_resume(project, run, by=f"backfill {backfill.id}", code=code, now=now)
+    request_resume(project, run, ResumeOptions(code=code), by=f"backfill {backfill.id}", now=now)

@@ -18,7 +18,6 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import Any
 
 from trikk.core.errors import LeaseHeld, LeaseLost, TrikkError
 from trikk.core.logs import log_as, log_to_stderr
@@ -27,7 +26,7 @@ from trikk.execution.project import Project
 from trikk.execution.queued_run import Warm
 from trikk.execution.resume import again_without_effects, resume
 from trikk.execution.run_options import How
-from trikk.runs.run_state import RunState
+from trikk.runs.run_state import ResumeOptions, RunState
 from trikk.runs.states import OVER
 from trikk.tracking.mlflow.background_mirror import mirroring
 
@@ -52,9 +51,19 @@ def drive(project: Project, run: str, warm: Warm | None = None) -> int:
                 why = f"cancelled by {state.cancel_requested}; it had no driver"
                 cancel_undriven(project.journal, run, why, how.clock)
                 return 0
-            code: Any = state.resume_with or "locked"
-            ask = again_without_effects
-            resume(project, run, how, code=code, confirm=lambda _: None, ask=ask, warm=warm)
+            wanted = state.resume_with or ResumeOptions()
+            resume(
+                project,
+                run,
+                how,
+                code=wanted.code or "locked",
+                confirm=lambda _: None,
+                current_data=wanted.current_data,
+                again=wanted.again,
+                keep=wanted.keep,
+                ask=again_without_effects,
+                warm=warm,
+            )
     except (LeaseHeld, LeaseLost):
         return 0  # another process has it, and that is as good
     except TrikkError as error:

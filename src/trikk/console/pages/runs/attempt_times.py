@@ -6,7 +6,7 @@ don't say is left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.record import Record
@@ -66,105 +66,111 @@ class _Open(Record, frozen=True):
     number: int
 
 
-class _Course:
-    def __init__(self, upstream: Mapping[str, tuple[str, ...]]) -> None:
-        self.upstream = upstream
-        self.over: dict[str, float] = {}  # when each step was over
-        self.again: dict[Task, float] = {}  # when an attempt that failed is tried again
-        self.since: float | None = None  # the run has gone on since
-        self.open: dict[Task, _Open] = {}
-        self.attempts: list[AttemptTimes] = []
-        self.groups: dict[str, list[AttemptTimes]] = {}
+class AttemptFold:
+    """The attempts of a run, taken in event by event.
 
-    def take(self, event: Event) -> None:
-        kind, at, body = event.kind, event.at, event.body
-        if kind in _GOES_ON:
-            self.lose(at, "lost")
-            self.since = at
-            self.again.clear()
-        elif kind in _STOPS:
-            self.lose(at, "cancelled")
-        elif kind.startswith("step."):
-            self.take_step(kind, at, body)
-        elif kind == EventKind.APPROVAL_DECIDED:
-            self.over[str(body["step"])] = at
+    Args:
+        graph: what the run is of; None if it is gone: nothing is known of waiting for other steps then.
+    """
 
-    def take_step(self, kind: str, at: float, body: Mapping[str, Any]) -> None:
+    def __init__(self, graph: Graph | None) -> None:
+        nodes = graph.nodes if graph is not None else {}
+        self._upstream = {name: node.upstream() for name, node in nodes.items()}
+        self._over: dict[str, float] = {}  # when each step was over
+        self._again: dict[Task, float] = {}  # when an attempt that failed is tried again
+        self._since: float | None = None  # the run has gone on since
+        self._open: dict[Task, _Open] = {}
+        self._ended: list[AttemptTimes] = []
+        self._groups: dict[str, AttemptTimes] = {}  # by mapped step its items' attempts that have ended
+
+    def take(self, events: Iterable[Event]) -> None:
+        """Take more events in, which are in order."""
+        for event in events:
+            kind, at, body = event.kind, event.at, event.body
+            if kind in _GOES_ON:
+                self._lose(at, "lost")
+                self._since = at
+                self._again.clear()
+            elif kind in _STOPS:
+                self._lose(at, "cancelled")
+            elif kind.startswith("step."):
+                self._take_step(kind, at, body)
+            elif kind == EventKind.APPROVAL_DECIDED:
+                self._over[str(body["step"])] = at
+
+    def attempts(self) -> list[AttemptTimes]:
+        """All attempts, in the order in which they ended; those that go on, and mapped steps, come last."""
+        ended, groups = list(self._ended), dict(self._groups)
+        for task, attempt in self._open.items():
+            running = _times(task, attempt, None, "running", {})
+            if task[1] is None:
+                ended.append(running)
+            else:
+                groups[task[0]] = _together(groups.get(task[0]), running)
+        return [*ended, *groups.values()]
+
+    def _take_step(self, kind: str, at: float, body: Mapping[str, Any]) -> None:
         step, item = str(body["step"]), body.get("item")
         task: Task = (step, item)
         if kind == EventKind.STEP_STARTED:
-            self.open[task] = _Open(self.ready(task), at, int(body["attempt"]))
+            self._open[task] = _Open(self._ready(task), at, int(body["attempt"]))
         elif kind in _ENDS:
             if kind == EventKind.STEP_FAILED and body.get("retry_in") is not None:
-                self.again[task] = at + float(body["retry_in"])
-            self.end(task, at, _ENDS[EventKind(kind)], body)
+                self._again[task] = at + float(body["retry_in"])
+            self._end(task, at, _ENDS[EventKind(kind)], body)
         if item is None and kind in (*_ENDS, EventKind.STEP_CACHED, EventKind.STEP_SKIPPED):
-            self.over[step] = at
+            self._over[step] = at
 
-    def ready(self, task: Task) -> float | None:
-        if task in self.again:
-            return self.again[task]
-        times = [self.over[name] for name in self.upstream.get(task[0], ()) if name in self.over]
-        times += [self.since] if self.since is not None else []
+    def _ready(self, task: Task) -> float | None:
+        if task in self._again:
+            return self._again[task]
+        times = [self._over[name] for name in self._upstream.get(task[0], ()) if name in self._over]
+        times += [self._since] if self._since is not None else []
         return max(times, default=None)
 
-    def end(self, task: Task, at: float | None, state: str, body: Mapping[str, Any]) -> None:
-        attempt = self.open.pop(task, None)
+    def _end(self, task: Task, at: float, state: str, body: Mapping[str, Any]) -> None:
+        attempt = self._open.pop(task, None)
         if attempt is None:
             return
-        step, item = task
-        one = AttemptTimes(
-            step,
-            attempt.number,
-            state,
-            attempt.ready,
-            attempt.started,
-            at,
-            body.get("seconds"),
-            body.get("loading", 0.0),
-            body.get("storing", 0.0),
-        )
-        if item is None:
-            self.attempts.append(one)
+        times = _times(task, attempt, at, state, body)
+        if task[1] is None:
+            self._ended.append(times)
         else:
-            self.groups.setdefault(step, []).append(one)
+            self._groups[task[0]] = _together(self._groups.get(task[0]), times)
 
-    def lose(self, at: float, state: str) -> None:
-        for task in list(self.open):
-            self.end(task, at, state, {})
-
-    def result(self) -> list[AttemptTimes]:
-        for task in list(self.open):
-            self.end(task, None, "running", {})
-        return [*self.attempts, *(_together(step, several) for step, several in self.groups.items())]
+    def _lose(self, at: float, state: str) -> None:
+        for task in list(self._open):
+            self._end(task, at, state, {})
 
 
-def attempt_times(events: Iterable[Event], graph: Graph | None) -> list[AttemptTimes]:
-    """All attempts, in the order in which they ended; those that go on, and mapped steps, come last.
-
-    Args:
-        events: the run's, in order.
-        graph: what the run is of; None if it is gone: nothing is known of waiting for other steps then.
-    """
-    nodes = graph.nodes if graph is not None else {}
-    course = _Course({name: node.upstream() for name, node in nodes.items()})
-    for event in events:
-        course.take(event)
-    return course.result()
+def _times(task: Task, attempt: _Open, at: float | None, state: str, body: Mapping[str, Any]) -> AttemptTimes:
+    return AttemptTimes(
+        task[0],
+        attempt.number,
+        state,
+        attempt.ready,
+        attempt.started,
+        at,
+        body.get("seconds"),
+        body.get("loading", 0.0),
+        body.get("storing", 0.0),
+    )
 
 
 _WORST = ("running", "failed", "lost", "cancelled", "succeeded")
 
 
-def _together(step: str, several: Sequence[AttemptTimes]) -> AttemptTimes:
-    """A mapped step's items as one stretch of time, with the state of the worst of them."""
-    ends = [attempt.ended for attempt in several if attempt.ended is not None]
+def _together(group: AttemptTimes | None, another: AttemptTimes) -> AttemptTimes:
+    """A mapped step's items as one stretch of time, with the state of the worst of them, and one more of them."""
+    if group is None:
+        return AttemptTimes(another.step, 0, another.state, another.ready, another.started, another.ended, count=1)
+    ready = [at for at in (group.ready, another.ready) if at is not None]
     return AttemptTimes(
-        step,
+        group.step,
         0,
-        min((attempt.state for attempt in several), key=_WORST.index),
-        min((attempt.ready for attempt in several if attempt.ready is not None), default=None),
-        min(attempt.started for attempt in several),
-        max(ends) if len(ends) == len(several) else None,
-        count=len(several),
+        min(group.state, another.state, key=_WORST.index),
+        min(ready, default=None),
+        min(group.started, another.started),
+        None if group.ended is None or another.ended is None else max(group.ended, another.ended),
+        count=(group.count or 0) + 1,
     )

@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
 from trikk.console.page_view import Sheet, View
 from trikk.console.pages.pipelines.pipeline_graph import pipeline_picture
+from trikk.console.pages.runs.error_source import lines_around
 from trikk.console.pages.runs.run_course import course_picture
 from trikk.console.pages.runs.runs_memory import RunRead, read_run
 from trikk.core.errors import TrikkError
@@ -84,6 +86,7 @@ def show_run(doors: Doors, call: Call) -> View:
         "is_over": is_over,
         "failed": failed,
         "headline": headline,
+        "source_of": partial(lines_around, project, state),
         "way_on": way_on(project, state) if is_open_to_resume else "",
         "open_approvals": [one for one in document["approvals"] if one["approved"] is None],
         "shown_metrics": document["metrics"][:_METRICS],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trikk.pipeline.arguments import Constant, Group, ModelRef, OutputRef, ParameterRef, TableRef, walk
+from trikk.runs.run_state import output_name
 
 if TYPE_CHECKING:
     from trikk.pipeline.arguments import Argument
@@ -58,6 +59,6 @@ def _output(ref: OutputRef, state: RunState) -> dict[str, Any]:
         return {}
     return {
         "artifact": outputs[place],
-        "output": ref.step if len(outputs) == 1 else f"{ref.step}.{place}",
+        "output": output_name(ref.step, place, len(outputs)),
         "value": ".".join(map(str, ref.path)) or None,
     }

@@ -11,10 +11,12 @@ from msgspec import Meta
 
 from trikk.console.page_view import Sheet, View
 from trikk.console.pages.artifacts.artifact_preview import preview
+from trikk.console.pages.runs.error_source import lines_around
 from trikk.console.pages.runs.runs_memory import read_run
 from trikk.console.pages.runs.step_inputs import inputs_of
 from trikk.console.pages.runs.step_log import log_path, read_log
 from trikk.execution.workers.traces import headline
+from trikk.runs.run_state import output_name
 from trikk.runs.states import OVER, StepStatus
 from trikk.server.http.doors import Doors
 from trikk.server.http.routes import Call, Given
@@ -72,6 +74,7 @@ def show_step(doors: Doors, call: Call) -> View:
         document["logged"] = _logged(project, read.record, name)
     shown = {
         "headline": headline,
+        "source": lines_around(project, state, document["step"]),
         "is_mapped": is_mapped,
         "is_over": task.state not in (StepStatus.RUNNING, StepStatus.RETRYING, StepStatus.WAITING),
         "run_state": state.state,
@@ -92,9 +95,8 @@ def show_step(doors: Doors, call: Call) -> View:
 
 
 def _output(project: Project, name: str, place: int, task: TaskState, data: dict[str, Any]) -> dict[str, Any]:
-    several = len(task.outputs or []) > 1
     return {
-        "name": f"{name}.{place}" if several else name,
+        "name": output_name(name, place, len(task.outputs or [])),
         "artifact": data,
         "preview": preview(project, Artifact.read(data)),
     }

@@ -6,15 +6,18 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
+from trikk.core.digests import digest_json
 from trikk.core.errors import UnknownName
+from trikk.core.names import new_run_id, run_id_of
 from trikk.execution.backfills.backfill_declaration import Asked, declaration_of
-from trikk.execution.backfills.backfill_ledger import begin, check_code, every, find, states_of
+from trikk.execution.backfills.backfill_ledger import begin_once, check_code, every, find, states_of
 from trikk.execution.backfills.backfill_ledger import change as change_backfill
 from trikk.execution.backfills.backfill_state import Backfill, Change, backfill_document, summary
 from trikk.server.http.documents.run_documents import BackfillDetailsDocument, BackfillsPage
 from trikk.server.http.doors import Doors
 from trikk.server.http.paging import PageQuery, page_of
 from trikk.server.http.routes import API, NAME, Answer, Call, Given, ResumeWith, who
+from trikk.web.refused import Refused
 
 _DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
@@ -71,9 +74,16 @@ def begin_backfill(doors: Doors, call: Call) -> Answer[BackfillDetailsDocument]:
         queued=True,
     )
     declaration = declaration_of(asked, [graphs[name] for name in body.pipelines])
-    backfill = begin(site.project.journal, declaration, site.clock.now())
+    journal, key = site.project.journal, call.fields.key
+    # From the key follows the id: who sends it again, to whichever server, means the same backfill.
+    named = run_id_of(digest_json([call.caller, key])) if key else new_run_id()
+    backfill, is_new = begin_once(journal, declaration, site.clock.now(), named)
+    if backfill.declaration != declaration:
+        what = f"the Idempotency-Key was used for another request, which began backfill {backfill.id}"
+        raise Refused(409, what, next="send a new key with a new request")
     site.wake_all()
-    return Answer(backfill_document(backfill, {}), 201, {"location": f"{API}/backfills/{backfill.id}"})
+    document = backfill_document(backfill, states_of(journal, backfill))
+    return Answer(document, 201 if is_new else 200, {"location": f"{API}/backfills/{backfill.id}"})
 
 
 def show_backfill(doors: Doors, call: Call) -> Answer[BackfillDetailsDocument]:

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from msgspec import Meta
+
 from trikk.execution.cancel import cancel
 from trikk.execution.replay import comparison_of, queue_replay
 from trikk.execution.resume_request import request_resume
+from trikk.runs.run_state import ResumeOptions
 from trikk.runs.states import RunStatus
 from trikk.server.http.documents.run_documents import ComparisonDocument, RunDocument
 from trikk.server.http.doors import Doors
 from trikk.server.http.request_keys import KeyedRequest, run_for
-from trikk.server.http.routes import API, Answer, Call, who
+from trikk.server.http.routes import API, NAME, Answer, Call, ResumeWith, who
 from trikk.tracking.run_document import run_document
 
+_STEPS = Annotated[tuple[Annotated[str, Meta(pattern=NAME)], ...], Meta(max_length=10_000)]
 _WAIT = 2.0  # seconds for a driver to stop its steps, before the answer says that it is about to
+
+
+class ResumeRun(ResumeWith, frozen=True):
+    """How a run is to go on, as `trikk resume` has it."""
+
+    current_data: bool = False  # whether it reads the tables as they are now
+    again: _STEPS = ()  # steps that run again though they have succeeded
+    keep: _STEPS = ()  # steps whose results stay though their code has changed since; others run again
 
 
 def cancel_run(doors: Doors, call: Call) -> Answer[RunDocument]:
@@ -27,9 +41,11 @@ def cancel_run(doors: Doors, call: Call) -> Answer[RunDocument]:
 
 def resume_run(doors: Doors, call: Call) -> Answer[RunDocument]:
     """Queue a run again that has failed or was cancelled; it goes on from its unfinished steps."""
-    site, run, body = doors.site, call.path["run"], call.body
-    project, now = site.project, site.clock.now()
-    request_resume(project, run, by=who(call), why=body.why, code=body.code, now=now)
+    site, run = doors.site, call.path["run"]
+    project, now, body = site.project, site.clock.now(), call.body
+    options = ResumeOptions(code=body.code, current_data=body.current_data, again=body.again, keep=body.keep)
+    current = site.graphs().get(project.journal.row(run).pipeline) if body.code == "current" else None
+    request_resume(project, run, options, by=who(call), why=body.why, now=now, current=current)
     site.wake("queue")
     return Answer(run_document(project, run, now), 202)
 
