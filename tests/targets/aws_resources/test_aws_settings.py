@@ -67,7 +67,7 @@ def test_what_cannot_be_is_refused_and_the_section_named(tmp_path: Path, wrong: 
     assert refused.value.next
 
 
-@pytest.mark.parametrize("name", ["4711", "x" * 60, "日本"])
+@pytest.mark.parametrize("name", ["4711", "x" * 60])
 def test_a_project_whose_name_no_resource_can_have_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ProjectError):
         read(tmp_path, '[targets.aws]\nregion = "eu-west-1"', name)

@@ -10,7 +10,6 @@ from functools import cache, cached_property
 from typing import Any
 
 from trikk.core.errors import AwsRefused, MissingExtra, UsageError
-from trikk.steps.amazon.credentials import session
 from trikk.targets.aws_resources.aws_names import AwsNames
 from trikk.targets.aws_resources.aws_settings import AwsSettings
 
@@ -64,12 +63,10 @@ def access(settings: AwsSettings) -> AwsAccess:
         UsageError: if credentials are missing, have expired or are for another account.
         AwsRefused: if AWS can't be reached.
     """
-    try:
-        import boto3  # noqa: F401 - to say which extra is missing
-    except ImportError:
-        raise MissingExtra("AWS", "aws") from None
-    connected = session(None, None, settings.region)
     with refusals("who the credentials are for"):
+        import boto3
+
+        connected = boto3.Session(region_name=settings.region)
         account = str(connected.client("sts").get_caller_identity()["Account"])
     if settings.account and account != settings.account:
         raise UsageError(

@@ -21,6 +21,7 @@ from trikk.core.errors import ProjectError, UsageError
 from trikk.core.network.addresses import refuse_secrets
 from trikk.core.settings import FILE, Settings
 from trikk.targets.jobs.exchange_place import exchange_of
+from trikk.targets.sagemaker.definition_names import pipeline_prefix
 from trikk.targets.target_settings import target_settings
 
 _KINDS = {
@@ -148,9 +149,7 @@ def aws_settings(settings: Settings) -> AwsSettings:
 
 def _prefix(settings: Settings, where: str) -> str:
     """What all names begin with: they become those of buckets, which have small letters only."""
-    prefix = "-".join(
-        re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") for part in (settings.name, settings.environment)
-    )
+    prefix = pipeline_prefix(settings)
     if not re.fullmatch(r"[a-z][a-z0-9-]*[a-z0-9]", prefix) or len(prefix) > _PREFIX_LENGTH:
         problem = f"names at AWS would begin with {prefix!r}, of project and environment"
         mend = f"choose a name that begins with a letter; both together have {_PREFIX_LENGTH} characters at most"
