@@ -15,6 +15,8 @@ from tests.targets.sagemaker_pipelines import SECTION, nightly, source
 from trikk.targets.sagemaker.definition_limits import all_steps
 from trikk.targets.sagemaker.sagemaker_target import SageMaker
 
+pytestmark = pytest.mark.timeout(900)  # the environment is made once, of 132 distributions
+
 OURS_ALONE = {
     # ModelTrainer gives a container neither entry point nor arguments unless it uploads source code of its own,
     # which it then starts by a shell script; CreateTrainingJob has both fields.

@@ -73,6 +73,14 @@ def test_check_says_what_can_not_be_and_where(project: Path) -> None:
     assert trikk(project, "check", "--target", "sagemaker", "good").returncode == 0
 
 
+def test_a_step_that_no_pipeline_has_is_a_slip(project: Path) -> None:
+    with (project / "trikk.toml").open("a") as toml:
+        toml.write("[targets.sagemaker.steps.nubmer]\nvolume = 9\n")
+    ended = trikk(project, "check", "--target", "sagemaker")
+    assert "[targets.sagemaker.steps.nubmer]" in ended.stdout
+    assert "number" in ended.stdout
+
+
 def test_check_has_one_document_for_programs(project: Path) -> None:
     ended = trikk(project, "check", "--target", "sagemaker", "--json")
     document: dict[str, Any] = json.loads(ended.stdout)

@@ -9,7 +9,7 @@ import click
 from trikk.cli.printing import echo, json_option, print_json, style
 from trikk.core.text import counted
 from trikk.execution.project import Project
-from trikk.targets.target_port import Problem, target_named, target_names
+from trikk.targets.target_port import Problem, Source, target_named, target_names
 
 
 @click.command()
@@ -23,8 +23,11 @@ def check(pipeline: str | None, target: str, as_json: bool) -> int:
     """
     from trikk.cli.target_commands.compile_source import sources
 
-    engine = target_named(target)
-    problems = {source.graph.pipeline: engine.problems(source) for source in sources(Project.open(), pipeline)}
+    engine, project = target_named(target), Project.open()
+    compiled_from = list(sources(project, pipeline))
+    problems = {source.graph.pipeline: engine.problems(source) for source in compiled_from}
+    if pipeline is None and (unknown := _unknown_steps(project, target, compiled_from)):
+        problems["trikk.toml"] = unknown
     good = all(problem.is_note for each in problems.values() for problem in each)
     if as_json:
         listed = [{"pipeline": name, **_document(p)} for name, each in problems.items() for p in each]
@@ -32,6 +35,20 @@ def check(pipeline: str | None, target: str, as_json: bool) -> int:
     else:
         _print(problems, target)
     return 0 if good else 1
+
+
+def _unknown_steps(project: Project, target: str, compiled_from: Sequence[Source]) -> list[Problem]:
+    """What is set for steps that no pipeline has: most likely a slip."""
+    known = {step for source in compiled_from for step in source.graph.nodes}
+    named = project.settings.targets.get(target, {}).get("steps", {})
+    return [
+        Problem(
+            "no pipeline has such a step",
+            f"there are: {', '.join(sorted(known))}",
+            where=f"[targets.{target}.steps.{step}]",
+        )
+        for step in sorted(set(named) - known)
+    ]
 
 
 def _document(problem: Problem) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from trikk.pipeline.graph import Node
+from trikk.pipeline.graph import Node, ParameterSpec
 from trikk.targets.sagemaker.condition_branches import Branches
 from trikk.targets.sagemaker.definition_parameters import longest_text
 from trikk.targets.sagemaker.retry_policies import unlike_at_home
@@ -34,12 +34,9 @@ def pipeline_problems(source: Source, branches: Branches, names: Mapping[str, st
         trouble = f"its own job decides whether it runs, a machine is started for that: {reason}"
         yield Problem(trouble, "let it hang on a number or a text that a step returns, to save that", step,
                       graph.nodes[step].where, is_note=True)  # fmt: skip
-    for spec in graph.parameters:
-        if (longest := longest_text(spec)) is None or longest > _LONGEST_ARGUMENT:
-            trouble = (
-                f"a value of parameter {spec.name} with over {_LONGEST_ARGUMENT} characters makes its jobs fail"
-            )
-            yield Problem(trouble, "give long values by a file or a table", is_note=True)
+    if long := [spec.name for spec in graph.parameters if _may_be_long(spec)]:
+        trouble = f"a value of over {_LONGEST_ARGUMENT} characters fails the jobs: parameters {', '.join(long)}"
+        yield Problem(trouble, "give long values by a file or a table", is_note=True)
     yield from _of_starts(source)
 
 
@@ -68,6 +65,11 @@ def _of_starts(source: Source) -> Iterator[Problem]:
         if not isinstance(declared.trigger, Cron | Interval):
             trouble = f"trigger {declared.name} starts nothing there: only schedules do"
             yield Problem(trouble, "keep a server for it (trikk serve)", where=declared.where, is_note=True)
+
+
+def _may_be_long(spec: ParameterSpec) -> bool:
+    longest = longest_text(spec)
+    return longest is None or longest > _LONGEST_ARGUMENT
 
 
 def _is_file(journal: str) -> bool:
