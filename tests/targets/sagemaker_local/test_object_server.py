@@ -46,6 +46,14 @@ def test_it_serves_those_who_know_its_keys_and_says_when_it_was_killed(tmp_path:
     assert processes_with(f"-dir={tmp_path / 's3' / 'data'}") == []
 
 
+def test_it_keeps_what_it_was_given_until_it_is_started_again(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"a": 1}')
+    with ObjectServer(tmp_path / "s3") as access:
+        BucketTransfer(access).upload(tmp_path / "a.json", "s3://kept/a.json")
+    with ObjectServer(tmp_path / "s3") as access:
+        assert BucketTransfer(access).read_json("s3://kept/a.json") == {"a": 1}
+
+
 def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     code = (
         "import signal, sys; from pathlib import Path\n"

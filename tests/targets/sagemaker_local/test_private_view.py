@@ -157,6 +157,42 @@ def test_the_first_process_killed_from_outside_is_no_fault_of_the_job(tmp_path: 
     assert processes_with(mark) == []
 
 
+def test_mounts_alone_do_where_processes_can_not_be_set_apart(tmp_path: Path, view: View) -> None:
+    if view == View.TURNS:
+        pytest.skip("this machine has no mount namespaces")
+    mark = f"65{os.getpid()}.25"
+    daemon = f"setsid sh -c 'echo > {tmp_path}/begun; exec sleep {mark}' < /dev/null > /dev/null 2>&1 &"
+    wait = f"while [ ! -e {tmp_path}/begun ]; do sleep 0.01; done"
+    assert run(tmp_path, f"{daemon} {wait}; echo me > /opt/ml/who; exit 3", View.MOUNTS).code == 3
+    assert (tmp_path / "ml" / "who").read_text() == "me\n"
+    assert processes_with(mark) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give this test an /opt of its own")
+def test_without_namespaces_jobs_take_turns_over_a_link(tmp_path: Path) -> None:
+    code = (
+        "import os, threading\n"
+        "from pathlib import Path\n"
+        "from trikk.targets.sagemaker.local.containers.job_process import *\n"
+        "from trikk.targets.sagemaker.local.containers.private_view import View\n"
+        "def job(name):\n"
+        f"    folder = Path({str(tmp_path)!r}, name); folder.mkdir()\n"
+        "    script = f'echo {name} > /opt/ml/who; sleep 0.1; cat /opt/ml/who'\n"
+        "    command, environment = ['sh', '-c', script], {'PATH': os.environ['PATH']}\n"
+        "    run_process(command, environment, folder, folder / 'log', View.TURNS, ProcessLimits())\n"
+        "threads = [threading.Thread(target=job, args=(name,)) for name in 'abc']\n"
+        "for thread in threads: thread.start()\n"
+        "for thread in threads: thread.join()\n"
+        "assert not os.path.lexists('/opt/ml')\n"
+    )
+    isolated = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs /opt && exec "$0" -c "$1"']
+    done = subprocess.run([*isolated, sys.executable, code], capture_output=True, text=True)
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"no mount namespace: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    assert [(tmp_path / name / "log").read_text() for name in "abc"] == ["a\n", "b\n", "c\n"]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_whoever_is_not_root_has_a_view_too_and_stays_who_he_is(tmp_path: Path) -> None:
     for folder in (tmp_path, *tmp_path.parents[:3]):

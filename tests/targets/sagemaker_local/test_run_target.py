@@ -186,7 +186,9 @@ def test_a_configured_server_and_bucket_are_used(
     assert lacking.code == 2
     assert 'bucket = "..."' in lacking.err
     bucket = s3_server.new_bucket()
-    folder.write(trikk=f'name = "parity"\n[targets.sagemaker]\nbucket = "{bucket}"\n')
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    section = f'[targets.sagemaker]\nbucket = "{bucket}"\nendpoint = "{s3_server.endpoint}"\n'
+    folder.write(trikk=f'name = "parity"\n{section}')
     done = folder.trikk("run", "chain", "-p", "n=3", *TARGET, "--json")
     assert done.code == 0, done.out + done.err
     listed = s3_server.client().list_objects_v2(Bucket=bucket)["Contents"]

@@ -14,6 +14,7 @@ security_groups = ["sg-1"]
 environment = {STAGE = "main"}     # of jobs; nothing secret
 model_group = "city"               # a model package for each model that is registered
 serving_image = "..."              # of these packages; `image` if not given
+endpoint = "http://127.0.0.1:9000"  # of another S3 server, for --target sagemaker-local
 definition = "s3"                  # it may be larger than a request takes; "request" if not given
 
 [targets.sagemaker.steps.STEP]
@@ -37,7 +38,7 @@ NAME = "sagemaker"
 VOLUME = 30
 _KINDS: Kinds = {
     **dict.fromkeys(("role", "image", "bucket", "exchange", "python", "instance", "max_runtime"), str),
-    **dict.fromkeys(("model_group", "serving_image", "definition"), str),
+    **dict.fromkeys(("model_group", "serving_image", "definition", "endpoint"), str),
     "volume": int,
     "subnets": list,
     "security_groups": list,

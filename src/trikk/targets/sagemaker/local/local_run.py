@@ -34,7 +34,7 @@ from trikk.targets.sagemaker.local.local_engine import LocalEngine
 from trikk.targets.sagemaker.local.local_execution import LocalExecution, LocalSettings
 from trikk.targets.sagemaker.local.object_server import BUCKET, ObjectServer
 from trikk.targets.sagemaker.local.shared_store import HomecomingExchange, SharedStore, needed_objects
-from trikk.targets.sagemaker.sagemaker_settings import NAME
+from trikk.targets.sagemaker.sagemaker_settings import NAME, sagemaker_settings
 from trikk.targets.sagemaker.sagemaker_target import SageMaker
 from trikk.targets.target_port import Source
 
@@ -198,8 +198,9 @@ def _lent(project: Project, graph: Graph, code: str, place: Place) -> SharedStor
 @contextlib.contextmanager
 def _place(project: Project, folder: Path) -> Iterator[Place]:
     """The configured server and bucket, or a server of the run's own."""
-    section = project.settings.targets.get(NAME, {})
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    section = sagemaker_settings(project.settings).values
+    known = (os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
+    endpoint = next(filter(None, (section.get("endpoint"), *known)), "")
     has_bucket = project.settings.artifacts.startswith("s3://")
     if not endpoint and not has_bucket:
         server = ObjectServer(folder / "s3")
@@ -219,8 +220,8 @@ def _place(project: Project, folder: Path) -> Iterator[Place]:
 
 @contextlib.contextmanager
 def _reached(access: S3Access) -> Iterator[None]:
-    """Have this process reach the run's own server by its variables, as jobs do."""
-    own = access.environment() if access.access_key else {}
+    """Have this process reach the server by its variables, as jobs do."""
+    own = access.environment()
     before = {name: os.environ.get(name) for name in own}
     os.environ.update(own)
     try:

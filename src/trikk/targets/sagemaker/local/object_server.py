@@ -37,7 +37,7 @@ _PORTS = (
     *("s3.port", "s3.port.grpc", "s3.port.iceberg", "s3.port.lance"),
 )
 _SECONDS_TO_START, _LOOK = 60.0, 0.1
-_SECONDS_TO_END = 0.5  # it waits for streams of its own parts without end; what it has taken in is safe
+_SECONDS_TO_END = 0.5  # it would take 15; what it has said yes to is with the system by then
 _ATTEMPTS = 3  # since another process may take a port between the look and the start
 _LAST_CHARACTERS = 300
 
