@@ -50,6 +50,7 @@ format: setup  ## put the code into the project's style
 	$(BIN)/ruff format --quiet .
 
 crash: setup  ## kill drivers, servers and commands at random moments, fuzz the REST API, and judge what is left
+	$(BIN)/python -m pytest -q tests/targets/terraform/whole_environment.py --timeout 1800
 	$(BIN)/python -m tests.crash --kills 500
 	$(BIN)/python -m tests.crash_commands --kills 60
 	$(BIN)/python -m tests.crash_server --kills 100 --serve
@@ -72,7 +73,7 @@ lock: setup  ## write requirements/*.txt anew from pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade pyproject.toml --extra all --extra demo --extra pandera --extra great-expectations --group dev -o requirements/dev.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade pyproject.toml --extra mlflow --extra sklearn -o requirements/mlflow.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade pyproject.toml --group docs -o requirements/docs.txt
-	for peer in evidently nannyml schemathesis browser hadolint sagemaker-sdk; do $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade requirements/$$peer.in -o requirements/$$peer.txt; done
+	for peer in evidently nannyml schemathesis browser hadolint sagemaker-sdk iac checkov; do $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade requirements/$$peer.in -o requirements/$$peer.txt; done
 
 clean:  ## remove what the commands above made
 	rm -rf .venv $(DEMO_DIR) build dist benchmarks/.envs benchmarks/.work tests/.envs docs/.env
