@@ -1,0 +1,1 @@
+"""What Terraform's modules in infra/terraform are told of a pipeline."""
