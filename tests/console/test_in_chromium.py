@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tests.console.in_chromium import new_context, route_of
@@ -22,6 +22,7 @@ from trikk.console.page_table import PAGES
 __all__ = ["chromium"]
 
 _SERIOUS = ("serious", "critical")
+_OF_COLOURS = ["color-contrast", "link-in-text-block"]
 _PHONE = {"width": 360, "height": 740}
 _NOT_PAGES = re.compile(r"\.(json|csv)$|^/(api|static|live|metrics|artifacts/[^/]+/view)")
 
@@ -58,8 +59,8 @@ def page(chromium: Any, server: RunningServer) -> Iterator[Any]:
 
 
 def every_page(page: Any, *others: str) -> Iterator[str]:
-    """An address of each page that links lead to, and others that forms and tabs do; it is open when given."""
-    waiting, seen = ["/", "/search?q=people", *others], {"/", "/search"}
+    """An address of each page, and of each of its tabs, that links lead to; it is open when given."""
+    waiting, seen = ["/", "/search?q=people", *others], {("/", ""), ("/search", "")}
     while waiting:
         address = waiting.pop(0)
         answer = page.goto(address)
@@ -70,19 +71,21 @@ def every_page(page: Any, *others: str) -> Iterator[str]:
         ):
             parts = urlsplit(link)
             route = route_of(parts.path)
+            tab = parse_qs(parts.query).get("tab", [""])[0]
             if (
                 parts.netloc == urlsplit(page.url).netloc
-                and route not in ("", *seen)
+                and route
+                and (route, tab) not in seen
                 and not _NOT_PAGES.search(parts.path)
             ):
-                seen.add(route)
+                seen.add((route, tab))
                 waiting.append(parts.path + (f"?{parts.query}" if parts.query else ""))
 
 
-def complaints(page: Any) -> list[str]:
-    """What axe finds on the open page that is serious."""
-    page.evaluate(axe_script())
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+def complaints(page: Any, within: str, **options: Any) -> list[str]:
+    """What axe finds in a part of the open page, in which its script is, that is serious."""
+    asked = {"resultTypes": ["violations"], **options}
+    found = page.evaluate("([within, asked]) => axe.run(within, asked)", [within, asked])
     return [
         f"{v['id']}: {node['html'][:160]} ({node['failureSummary'][:200]})"
         for v in found["violations"]
@@ -94,11 +97,17 @@ def complaints(page: Any) -> list[str]:
 def test_every_page_can_be_used_by_everybody(page: Any, place: ServedProject) -> None:
     wrong, routes = [], set()
     runs = [run.id for run in place.project.journal.runs(pipeline="fill")]
-    for address in every_page(page, f"/runs/{runs[0]}?tab=outputs", f"/compare?runs={','.join(runs[:2])}"):
+    failed = place.project.journal.runs(pipeline="fragile", limit=1)[0].id
+    others = (f"/runs/{runs[0]}?tab=outputs", f"/compare?runs={','.join(runs[:2])}", f"/runs/{failed}/resume")
+    for address in every_page(page, *others):
         routes.add(route_of(urlsplit(address).path))
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            wrong += [f"{address} in {scheme}: {complaint}" for complaint in complaints(page)]
+        page.evaluate(axe_script())
+        page.emulate_media(color_scheme="light")
+        # What is around the page itself is the same on all.
+        within = "main" if address != "/" else "html"
+        wrong += [f"{address}: {complaint}" for complaint in complaints(page, within)]
+        page.emulate_media(color_scheme="dark")  # other colours, and nothing else
+        wrong += [f"{address} in dark: {complaint}" for complaint in complaints(page, within, runOnly=_OF_COLOURS)]
         page.set_viewport_size(_PHONE)
         if (width := page.evaluate("document.documentElement.scrollWidth")) > _PHONE["width"]:
             wrong.append(f"{address} is {width} pixels wide on a phone")

@@ -9,7 +9,7 @@ from typing import Any
 def entry_in_words(entry: Mapping[str, Any], moment: Callable[[float], str]) -> str:
     """One entry of an incident's timeline, as `Book.entries` gives it; `moment` writes a time."""
     kind = entry["kind"].rpartition(".")[2]
-    why = f": {entry['why']}" if entry.get("why") else ""
+    why = f": {' '.join(entry['why'].split())}" if entry.get("why") else ""
     if entry["kind"].startswith("message."):
         attempt = f", attempt {entry['attempt']}" if entry.get("attempt", 1) > 1 else ""
         digest = f" (in a digest of {entry['digest']})" if entry.get("digest") else ""
