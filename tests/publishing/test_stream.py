@@ -4,6 +4,7 @@ import json
 import os
 import random
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.execution.command import Folder
+from tests.execution.command import Folder, until
 from tests.publishing.appender import append_for_ever, append_some, some, start
 from tests.publishing.publisher import context_for, rows_for, start_publisher
 
@@ -93,12 +94,18 @@ def test_whatever_a_killed_writer_left_behind_is_not_read_and_is_cut_off(
     assert [json.loads(line)["id"] for line in newest.read_text().splitlines()] == [*before, "next-0"]
 
 
+def has_more(folder: Path, before: int) -> bool:
+    return len(Stream(folder).batches()) > before
+
+
 def test_writers_killed_at_random_moments_leave_whole_publications_once(tmp_path: Path) -> None:
     chance = random.Random(3)
     folder = tmp_path / ".trikk/streams/main/s"
     for _ in range(12):
+        before = len(Stream(folder).batches())
         process = start(append_for_ever, folder, 400)
-        time.sleep(chance.uniform(0.01, 0.2))
+        until(partial(has_more, folder, before))
+        time.sleep(chance.uniform(0.0, 0.1))
         process.kill()
         process.join()
     found = Stream(folder)
