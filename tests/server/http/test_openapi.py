@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any, cast
+
+from starlette.routing import Match
 
 from trikk.access.session_cookie import SESSION
 from trikk.server.http.openapi import description
 from trikk.server.http.route_table import ROUTES
+from trikk.server.http.web_app import WebApp
 
 DOCUMENT = description(ROUTES)
 
@@ -35,6 +39,15 @@ def test_every_route_is_described_and_every_reference_leads_somewhere() -> None:
         place = DOCUMENT
         for name in reference.split("/"):
             place = place[name]
+
+
+def test_each_path_leads_to_its_own_route() -> None:
+    router = WebApp._routed(cast(WebApp, None), ROUTES, cast(Any, None))
+    for route in ROUTES:
+        path = re.sub(r"\{(\w+)(:path)?\}", r"some-\1-1", route.path)
+        scope = {"type": "http", "path": path, "method": route.method, "headers": []}
+        found = next(each for each in router.routes if each.matches(scope)[0] is Match.FULL)
+        assert cast(Any, found).endpoint._methods[route.method] is route, route.path
 
 
 def test_programs_show_tokens_and_browsers_their_sessions() -> None:

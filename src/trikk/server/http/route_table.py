@@ -173,7 +173,6 @@ ROUTES = (
     Route("GET", f"{_MONITOR}/cases", cases.list_cases, query=cases.CasesQuery),
     Route("GET", f"{API}/predictions/{{prediction}}", cases.explain_prediction, query=cases.PredictionQuery),
     Route("GET", f"{API}/incidents", watch.list_incidents, query=watch.IncidentsQuery, refusals=(404,)),
-    # In this order: an incident's id may have slashes, since a slice's value may.
     Route("POST", f"{_INCIDENT}/acknowledge", watch.acknowledge_incident, body=Said),
     Route("POST", f"{_INCIDENT}/resolve", watch.resolve_incident, body=watch.Reason),
     Route("POST", f"{_INCIDENT}/mute", watch.mute_incident, body=watch.MuteUntil),

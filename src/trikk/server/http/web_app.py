@@ -91,7 +91,9 @@ class WebApp:
         by_path: dict[str, dict[str, Route]] = {}
         for route in routes:
             by_path.setdefault(route.path, {})[route.method] = route
-        paths = [PathRoute(path, _Endpoint(self, methods)) for path, methods in by_path.items()]
+        # Last those that would take what is meant for another: an incident's id may have slashes.
+        ordered = sorted(by_path.items(), key=lambda item: item[0].endswith(":path}"))
+        paths = [PathRoute(path, _Endpoint(self, methods)) for path, methods in ordered]
         return Router(paths, redirect_slashes=False, default=default)
 
     async def _ask_others(self, scope: Scope, receive: Receive, send: Send) -> None:
