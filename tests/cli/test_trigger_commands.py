@@ -61,7 +61,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Folder:
 
 def test_triggers_are_listed_for_programs_and_people(city: Folder) -> None:
     rows = city.good("triggers")
-    assert [list(row) for row in rows] == [["name", "pipeline", "kind", "next", "last", "paused"]] * 4
+    assert [list(row) for row in rows] == [["name", "pipeline", "kind", "next", "last", "paused", "timezone"]] * 4
     assert [(row["name"], row["pipeline"], row["kind"]) for row in rows] == [
         ("nightly-cron", "nightly", "cron"),
         ("often", "nightly", "interval"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,6 @@ from trikk.cli.printing import (
     echo,
     json_option,
     print_json,
-    project_zone,
     state_text,
     style,
     table,
@@ -63,7 +62,7 @@ def _triggers_by_server(
             return
         if known["trouble"]:
             echo(style("the project's code does not load", fg="red"), f": {known['trouble']['what']}", err=True)
-        _print_rows([(row, project_zone().key) for row in rows])
+        _print_rows(rows)
         return
     if action:
         document = client.pause(name, why, until) if action == "pause" else client.unpause(name, why)
@@ -125,7 +124,9 @@ def triggers(words: tuple[str, ...], until: str | None, why: str, by: str, as_js
         if as_json:
             print_json([row.to_json() for row in rows])
         else:
-            _list(project, rows, {name: trigger.trigger.timezone for name, trigger in declared.items()}, now)
+            _print_rows(rows)
+            if rows:
+                _tell_whose(project, now)
         return
     trigger = trigger_named(declared, name)
     if action:
@@ -221,19 +222,9 @@ def _known(project: Project, name: str = "") -> dict[str, Declared]:
         return known
 
 
-def _list(project: Project, rows: Sequence[TriggerRow], zones: Mapping[str, str], now: float) -> None:
-    away = {source for server in _servers(project, now) for source, trouble in server.says.items() if trouble}
-    _print_rows([(row, zones[row.name]) for row in rows], away)
-    if rows:
-        _tell_whose(project, now)
-
-
-def _print_rows(rows: Sequence[tuple[TriggerRow, str]], away: Collection[str] = ()) -> None:
-    """Triggers, each with its zone; `away` are the sources that can't be looked at."""
-    lines = [
-        [r.name, r.pipeline, r.kind, _next(r, zone, is_away=f"source {r.name}" in away), _local(r.last, zone)]
-        for r, zone in rows
-    ]
+def _print_rows(rows: Sequence[TriggerRow]) -> None:
+    """Triggers, each by its own clock."""
+    lines = [[r.name, r.pipeline, r.kind, _next(r), _local(r.last, r.timezone)] for r in rows]
     if lines:
         table(["TRIGGER", "PIPELINE", "KIND", "NEXT", "LAST"], lines)
     else:
@@ -348,11 +339,11 @@ def _show(details: TriggerDetails) -> None:
     table(["AT", "WHAT", "RUN", ""], lines)
 
 
-def _next(row: TriggerRow, zone: str, *, is_away: bool) -> str:
+def _next(row: TriggerRow) -> str:
     if row.trouble or row.paused:
-        until = f" until {_local(row.paused_until, zone)}" if row.paused_until else ""
+        until = f" until {_local(row.paused_until, row.timezone)}" if row.paused_until else ""
         return "damaged" if row.trouble else f"paused{until}"
-    return style("away", fg="red") if is_away else _local(row.next, zone)
+    return style("away", fg="red") if row.source_away else _local(row.next, row.timezone)
 
 
 def _until(row: TriggerRow, zone: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -24,6 +24,7 @@ from trikk.triggers.due_ticks import next_tick
 from trikk.triggers.trigger_state import TriggerEntry, described, subject_of, tick_text
 
 _COMING = 5
+_SOURCE = "source "  # in front of a trigger's name, where a server says how its source is
 _FIRST_LOOK = 200  # numbers of entries, which all subjects share
 _TOLD = ("tick", "run", "why", "by", "until", "first", "last", "count")
 
@@ -38,9 +39,12 @@ class TriggerRow(Record, frozen=True):
         next: when it comes due, ISO in UTC; None for one that waits for events, and while it is paused.
         last: the tick of its newest run; None without one.
         paused: whether nothing is started by it but by hand.
+        timezone: by whose clock it is declared.
         paused_until: when the pause ends by itself, ISO in UTC; "", which JSON leaves out, if it does not.
         trouble: why its last entry can't be read, and so nothing is started by it; "", which JSON leaves out, if
             it can.
+        source_away: why what it waits for can't be looked at, as a living server says; "", which JSON leaves out,
+            if it can.
     """
 
     name: str
@@ -49,8 +53,10 @@ class TriggerRow(Record, frozen=True):
     next: str | None
     last: str | None
     paused: bool
+    timezone: str = "UTC"
     trouble: str = ""
     paused_until: str = ""
+    source_away: str = ""
 
     def to_json(self) -> dict[str, JSON]:
         """As JSON."""
@@ -89,20 +95,24 @@ class TriggerDetails(Record, frozen=True):
         return {**self.row.to_json(), **{k: v for k, v in Record.to_json(self).items() if k != "row"}}
 
 
-def trigger_rows(ledger: Ledger, triggers: Iterable[Declared], now: float) -> list[TriggerRow]:
+def trigger_rows(journal: Journal, triggers: Iterable[Declared], now: float) -> list[TriggerRow]:
     """A line for each trigger, in their order.
 
     Args:
-        ledger: where triggers are.
+        journal: where triggers are.
         triggers: the project's.
         now: wall time in seconds since 1970.
     """
-    return [_row(declared, *_read(ledger, declared.name, now), now) for declared in triggers]
+    away = _sources_away(journal, now)
+    return [
+        _row(declared, *_read(journal, declared.name, now), now, away.get(declared.name, {}))
+        for declared in triggers
+    ]
 
 
 def trigger_details(journal: Journal, declared: Declared, now: float, *, ticks: int = 10) -> TriggerDetails:
     """One trigger, with what became of its last ticks."""
-    name, source = declared.name, f"source {declared.name}"
+    name, away = declared.name, _sources_away(journal, now).get(declared.name)
     standing, trouble = _read(journal, name, now)
     differs = standing is not None and (standing.is_retired or standing.state.declaration != described(declared))
     moment = datetime.fromtimestamp(now, UTC)
@@ -112,16 +122,22 @@ def trigger_details(journal: Journal, declared: Declared, now: float, *, ticks: 
         zone = declared.trigger.zone
         coming = [t.astimezone(zone).isoformat() for t in islice(declared.trigger.ticks(after), _COMING)]
     return TriggerDetails(
-        row=_row(declared, standing, trouble, now),
+        row=_row(declared, standing, trouble, now, away or {}),
         words=declared.trigger.in_words(),
         where=declared.where,
         declaration=declared.trigger.to_json(),
         differs=differs,
-        away=next((s.says[source] for s in living(journal.servers(), now) if s.says.get(source)), None),
+        away=away,
         held_up=_held_up(journal, declared),
         coming=tuple(coming),
         happened=tuple(_told(journal, entry) for entry in reversed(newest_entries(journal, name, ticks))),
     )
+
+
+def _sources_away(journal: Journal, now: float) -> dict[str, dict[str, Any]]:
+    """What living servers say of sources that are away, by trigger."""
+    said = (item for server in living(journal.servers(), now) for item in server.says.items())
+    return {name.removeprefix(_SOURCE): trouble for name, trouble in said if trouble and name.startswith(_SOURCE)}
 
 
 def _held_up(journal: Journal, declared: Declared) -> dict[str, Any] | None:
@@ -169,7 +185,9 @@ def _read(ledger: Ledger, trigger: str, now: float) -> tuple[Standing | None, st
         return None, error.what
 
 
-def _row(declared: Declared, standing: Standing | None, trouble: str, now: float) -> TriggerRow:
+def _row(
+    declared: Declared, standing: Standing | None, trouble: str, now: float, away: Mapping[str, Any]
+) -> TriggerRow:
     state = None if standing is None or standing.is_retired else standing.state
     tick = next_tick(declared, state, datetime.fromtimestamp(now, UTC))
     is_paused = state is not None and state.paused
@@ -182,6 +200,8 @@ def _row(declared: Declared, standing: Standing | None, trouble: str, now: float
         paused=is_paused,
         paused_until=state.paused_until if state is not None else "",
         trouble=trouble,
+        timezone=declared.trigger.timezone,
+        source_away=away.get("what", ""),
     )
 
 

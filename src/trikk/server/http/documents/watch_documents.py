@@ -26,8 +26,10 @@ class TriggerDocument(TypedDict):
     next: str | None
     last: str | None
     paused: bool
+    timezone: str
     trouble: NotRequired[str]
     paused_until: NotRequired[str]
+    source_away: NotRequired[str]
 
 
 class TriggerDetailsDocument(TriggerDocument):
