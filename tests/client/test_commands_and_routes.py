@@ -22,11 +22,12 @@ HERE_ALONE = {
     "copy": "it brings a project from one place of storage to another, with its servers ended",
     "image": "it is made of the folder's code",
     **dict.fromkeys(("aws plan", "aws apply", "aws start", "aws destroy"), "it is done with the caller's account"),
+    **dict.fromkeys(("compile", "check"), "it reads the folder's code for an engine elsewhere"),
     "executions": "it asks engines with the caller's account",
 }
 OPTIONS_HERE_ALONE = {
-    "run": {"inline", "keep_going", "max_parallel"},  # servers carry runs out by their own settings
-    "resume": {"data", "again", "keep", "inline", "keep_going", "max_parallel"},
+    "run": {"inline", "keep_going", "max_parallel", "target"},  # servers carry runs out by their own settings
+    "resume": {"inline", "keep_going", "max_parallel"},
     "replay": {"max_parallel"},
     "backfill": {"quiet", "watches", "max_parallel"},  # of a process that carries it out
     "backfills": {"quiet", "helps"},

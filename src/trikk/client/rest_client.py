@@ -184,7 +184,7 @@ class Client:
         body: dict[str, Any] = {"code": code, "why": why}
         body |= {"current_data": True} if current_data else {}
         body |= {name: list(steps) for name, steps in (("again", again), ("keep", keep)) if steps}
-        return self._post(of_runs.RunDocument, f"/runs/{_name(run)}/resume", body)
+        return self._post(of_runs.RunDocument, f"/runs/{_name(run)}/resume", body, at_length=True)
 
     def replay(self, run: str, why: str = "", *, key: str | None = None) -> of_runs.RunDocument:
         """Queue a replay of a run that is over: a new run. `comparison` tells what it has proved."""
