@@ -73,7 +73,7 @@ lock: setup  ## write requirements/*.txt anew from pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade pyproject.toml --extra all --extra demo --extra pandera --extra great-expectations --group dev -o requirements/dev.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade pyproject.toml --extra mlflow --extra sklearn -o requirements/mlflow.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade pyproject.toml --group docs -o requirements/docs.txt
-	for peer in evidently nannyml schemathesis browser hadolint sagemaker-sdk iac checkov; do $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade requirements/$$peer.in -o requirements/$$peer.txt; done
+	for peer in evidently nannyml schemathesis browser hadolint sagemaker-sdk iac checkov ray; do $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade requirements/$$peer.in -o requirements/$$peer.txt; done
 
 clean:  ## remove what the commands above made
 	rm -rf .venv $(DEMO_DIR) build dist benchmarks/.envs benchmarks/.work tests/.envs docs/.env

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,16 @@ def _refuse(constant: str) -> None:
 
 
 class Folder:
-    """A project's folder and the command in it."""
+    """A project's folder and the command in it.
 
-    def __init__(self, root: Path) -> None:
+    Attributes:
+        root: the folder.
+        python: what the command begins with: an interpreter, or what starts one elsewhere.
+    """
+
+    def __init__(self, root: Path, python: Sequence[str] = (sys.executable,)) -> None:
         self.root = root
+        self.python = python
 
     def write(self, **files: str) -> None:
         """Write files; `pipelines="..."` writes pipelines.py, `trikk="..."` writes trikk.toml."""
@@ -58,7 +64,7 @@ class Folder:
     def start(self, *arguments: str, cwd: Path | None = None, **variables: str) -> subprocess.Popen[str]:
         """Start the command in a session of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "trikk.cli.main", *arguments],
+            [*self.python, "-m", "trikk.cli.main", *arguments],
             cwd=cwd or self.root,
             env={**os.environ, **variables},
             stdin=subprocess.DEVNULL,

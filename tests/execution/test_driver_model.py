@@ -123,6 +123,7 @@ class World:
     running: dict[str, StepCall] = field(default_factory=dict)
 
     isolation = "model"
+    queues = False
 
     def __post_init__(self) -> None:
         self.graph = Graph.build("p", (), [p.node() for p in self.plan])

@@ -31,6 +31,7 @@ class Answers:
     """An executor whose workers answer at once: `numbers` with a list, every other step with a number."""
 
     isolation = "none"
+    queues = False
 
     def __init__(self, artifacts: Artifacts, count: int) -> None:
         self.results = {"numbers": artifacts.save(["some text in each item"] * count), "": artifacts.save(1)}

@@ -15,7 +15,6 @@ from trikk.core.clock import Clock
 from trikk.core.errors import Conflict, StorageError, TableError, UnknownName
 from trikk.core.names import new_run_id
 from trikk.core.values import JSON
-from trikk.execution.driving.limits import Capacity, check_gpus
 from trikk.execution.project import Project
 from trikk.execution.run_options import How, ProjectExecutor
 from trikk.pipeline.graph import Graph
@@ -31,6 +30,7 @@ from trikk.telemetry.tracing_switch import tracing
 
 if TYPE_CHECKING:
     from trikk.execution.driving.driver import Driver
+    from trikk.execution.driving.limits import Capacity
     from trikk.execution.driving.machine_share import MachineShare
 
 BY_SIGNAL = ("Ctrl-C", "a signal to end")
@@ -57,7 +57,7 @@ def start(
     clock = how.clock
     graph = graph_of(executor, pipeline)
     checked = parameters_for(graph, parameters, text=text)
-    check_gpus(graph, Capacity.of_machine())
+    executor.check(graph, base.code)
     lock = base if pinned else pin(project, graph, base)
     keep_young(project, lock)  # before the run is there: clean-up spares what is young, then what runs name
     why = dict(origin or {"kind": "manual"})
@@ -140,7 +140,7 @@ def drive(
     """
     from trikk.execution.driving.driver import Driver, Options  # a server queues runs, and drives none
 
-    whole = Capacity.of_machine(how.max_parallel or project.settings.max_parallel)
+    whole = executor.capacity(how.max_parallel)
     dry = state.origin.get("kind") == "replay"
     cached = not dry and any(node.cache is not None for node in graph.nodes.values())
     options = Options(

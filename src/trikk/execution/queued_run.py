@@ -16,7 +16,6 @@ from trikk.core.clock import Clock, SystemClock
 from trikk.core.errors import TrikkError, UnknownName
 from trikk.core.names import new_run_id
 from trikk.core.values import JSON
-from trikk.execution.driving.limits import Capacity, check_gpus
 from trikk.execution.launch import current_lock, drive, driver_of, graph_of, keep_young, pin
 from trikk.execution.project import Project
 from trikk.execution.run_options import How, ProjectExecutor
@@ -132,8 +131,9 @@ def start_queued(
     try:
         graph = graph_of(executor, state.pipeline)
         parameters_for(graph, state.parameters)
-        check_gpus(graph, Capacity.of_machine())
-        lock = _lock(project, graph, state, base or current_lock(project))
+        base = base or current_lock(project)
+        executor.check(graph, base.code)
+        lock = _lock(project, graph, state, base)
         stored = project.keep_json(graph.to_json())
     except TrikkError as error:
         return _failed(project, state, lease, how, error)

@@ -17,7 +17,6 @@ from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.execution.code.code_since import Since, code_since
 from trikk.execution.code.own_code import changed_files, code_changed
-from trikk.execution.driving.limits import Capacity, check_gpus
 from trikk.execution.launch import drive, driver_of, graph_of, leased, pin_tables
 from trikk.execution.project import Project
 from trikk.execution.queued_run import Warm, start_queued
@@ -128,7 +127,7 @@ def resume(
             graph, body = _graph_and_body(project, state, executor, has_new_code=has_new_code)
             if current_data:
                 body["lock"] = {**body.get("lock", state.lock), "tables": pin_tables(project, graph)}
-            check_gpus(graph, Capacity.of_machine())
+            executor.check(graph, str(body.get("lock", state.lock)["code"]))
             case = ResumeCase(project, state, graph, body.get("lock", state.lock), options, has_new_code)
             planned = case.agreed(confirm, ask)
             body |= {"driver": driver_of(lease), "isolation": executor.isolation}

@@ -11,6 +11,7 @@ from trikk.core.values import JSON
 from trikk.execution.workers.executor import Executor
 
 if TYPE_CHECKING:
+    from trikk.execution.driving.limits import Capacity
     from trikk.pipeline.graph import Graph
 
 
@@ -26,12 +27,24 @@ class ProjectExecutor(Executor, Protocol):
     def codes(self, pipeline: str) -> dict[str, str]:
         """For each step the digest of the code that it reaches in the project."""
 
+    def check(self, graph: Graph, code: str) -> None:
+        """Raise a TrikkError if the graph's steps can't be run, before anything is started.
+
+        Args:
+            graph: what is to be run.
+            code: digest of the bundle of the run's code, which is in the store.
+        """
+
+    def capacity(self, max_parallel: int | None) -> Capacity:
+        """What may be used at once, where the steps run; `max_parallel` bounds how many steps that are."""
+
 
 @dataclass(slots=True)
 class How:
     """How a run is carried out, beside what it does.
 
     Attributes:
+        target: where steps run: "local", or "ray".
         inline: everything in this process, one step after the other.
         keep_going: after a failure, finish what does not depend on it.
         max_parallel: how many steps at once; the project's setting if None.
@@ -40,6 +53,7 @@ class How:
         clock: time.
     """
 
+    target: str = "local"
     inline: bool = False
     keep_going: bool = False
     max_parallel: int | None = None

@@ -32,6 +32,10 @@ def open_executor(project: Project, how: How, code: Path | None = None) -> Proje
         from trikk.execution.workers.inline_executor import InlineExecutor
 
         return InlineExecutor(workplace(project.settings, load(project.settings, code)), how.clock)
+    if how.target == "ray":
+        from trikk.execution.ray.ray_executor import RayExecutor
+
+        return RayExecutor(project.settings, code)
     return ProcessExecutor(project.settings, code)
 
 

@@ -40,6 +40,7 @@ class StepCall(Record, frozen=True, omit_defaults=True):
         as_of: whether that is another time than the clock's then.
         seed: for `random` and numpy, 0 to 2**32 - 1.
         cpus: the cores that the step takes; bounds the threads of numerical libraries.
+        memory: bytes that it takes, 0 if that is not known; gpus: accelerators. For who chooses a machine.
         log: where stdout, stderr and logging go: a path, or "" to leave them.
         on: the exception classes that are tried again, by name; None for no retry.
         ready_made: a `Step` of trikk's own as "module:name", which a command has done beside all runs; else "".
@@ -59,6 +60,8 @@ class StepCall(Record, frozen=True, omit_defaults=True):
     as_of: bool = False
     seed: int = 0
     cpus: float = 1.0
+    memory: float = 0.0
+    gpus: int = 0
     log: str = ""
     on: list[str] | None = None
     ready_made: str = ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from trikk.pipeline.graph import Graph
     from trikk.runs.run_state import RunState
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 
 def _parameters(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     parameters = {}
@@ -55,12 +57,14 @@ keep_going_option = click.option(
     "--keep-going", is_flag=True, help="After a failure, finish every step that does not depend on it."
 )
 inline_option = click.option("--inline", is_flag=True, help="Run steps in this process, so that breakpoints work.")
-target_option = click.option(
-    "--target",
-    type=click.Choice(("local", "sagemaker-local")),
-    default="local",
-    help="Where steps run; see docs/engines.md.",
-)
+
+
+def target_option(*targets: str) -> Callable[[F], F]:
+    """Where steps run: on this machine, or one of the targets."""
+    kind = click.Choice(("local", *targets))
+    return click.option("--target", type=kind, default="local", help="Where steps run; see docs/engines.md.")
+
+
 parallel_option = click.option("--max-parallel", type=click.IntRange(1), help="How many steps run at once.")
 
 
@@ -93,7 +97,7 @@ def _cancel_by_server(client: Client, run: str, as_json: bool) -> int:
 @parameter_option
 @keep_going_option
 @inline_option
-@target_option
+@target_option("ray", "sagemaker-local")
 @parallel_option
 @json_option
 @log_format_option
@@ -117,7 +121,7 @@ def run(
             state = _run_as_on_sagemaker(project, pipeline, parameters, max_parallel, progress)
         return finish(project, state, as_json=as_json)
     with mirroring(project), Progress(quiet=as_json) as progress, _place(project, inline=inline, as_json=as_json):
-        how = How(inline=inline, keep_going=keep_going, max_parallel=max_parallel, listener=progress)
+        how = _how(target, inline, keep_going, max_parallel, progress)
         with Session(project, how) as session:
             session.capture()
             warn_of_effects(session, session.graph(pipeline), parameters)
@@ -152,10 +156,11 @@ def _run_as_on_sagemaker(
 @click.option("--keep", multiple=True, metavar="STEP", help="Keep STEP's result even though its code has changed.")
 @keep_going_option
 @inline_option
+@target_option("ray")
 @parallel_option
 @json_option
 @log_format_option
-@or_by_server(_resume_by_server, without=("inline", "keep_going", "max_parallel"))
+@or_by_server(_resume_by_server, without=("inline", "target", "keep_going", "max_parallel"))
 @audited("resume_run", "run")
 def resume(
     run: str,
@@ -165,6 +170,7 @@ def resume(
     keep: tuple[str, ...],
     keep_going: bool,
     inline: bool,
+    target: str,
     max_parallel: int | None,
     as_json: bool,
 ) -> int:
@@ -189,7 +195,7 @@ def resume(
             echo(f"  {verb:5} {planned.step}: {planned.why}", err=True)
 
     with mirroring(project), Progress(quiet=as_json) as progress, _place(project, inline=inline, as_json=as_json):
-        how = How(inline=inline, keep_going=keep_going, max_parallel=max_parallel, listener=progress)
+        how = _how(target, inline, keep_going, max_parallel, progress)
         resumed = go_on(
             project,
             run_id,
@@ -202,6 +208,12 @@ def resume(
             ask=_again_or_keep if asks else None,
         )
     return finish(project, resumed, as_json=as_json)
+
+
+def _how(target: str, inline: bool, keep_going: bool, max_parallel: int | None, progress: Progress) -> How:
+    if inline and target != "local":
+        raise click.UsageError(f"--inline runs steps in this process, and --target {target} elsewhere")
+    return How(target, inline=inline, keep_going=keep_going, max_parallel=max_parallel, listener=progress)
 
 
 def _chosen_code(project: Project, state: RunState, *, asks: bool) -> Any:

@@ -13,12 +13,15 @@ from trikk.core.durations import show_bytes, show_seconds
 from trikk.execution.driving.limits import Capacity, oom_kills
 from trikk.execution.driving.machine_share import LOOK_EVERY, MachineShare
 from trikk.execution.step_messages import StepCall, StepResult, failure
-from trikk.execution.workers.executor import Ended, Executor
+from trikk.execution.workers.executor import Began, Ended, Executor
 from trikk.pipeline.graph import Node
+from trikk.pipeline.policies import Retry
 from trikk.runs.run_state import Task
 
 GRACE = 5.0
 """Seconds from SIGTERM to SIGKILL: for a step that wants to put something away. Kubernetes gives 30, docker 10."""
+AFTER_LOSS = Retry(attempts=4, delay="1s", max_delay="10s").to_json()
+"""When a step is tried again whose machine or worker was lost, which is no failure of its own."""
 _END = 64_000  # bytes of a cut log's end that are kept
 _CUT = b"\n[... trikk cut this log here: it is longer than log_limit ...]\n"
 
@@ -33,7 +36,8 @@ class Attempt:
         task: what it is an attempt of.
         id: its name for the executor.
         need: cores, bytes of memory and accelerators that it takes.
-        deadline: monotonic time at which it has taken too long; None for never.
+        timeout: seconds that it may take; None for any.
+        deadline: monotonic time at which it has taken too long; None for never, or if it may not have begun.
         log: where its output goes; None if it is not captured.
         stopping: why it was asked to end ("timeout" or "cancel"); None if it was not.
         kill_at: monotonic time at which it is ended by force.
@@ -43,6 +47,7 @@ class Attempt:
     task: Task
     id: str
     need: Need
+    timeout: float | None
     deadline: float | None
     log: Path | None
     stopping: str | None = None
@@ -105,24 +110,32 @@ class Attempts:
     def start(self, task: Task, node: Node, call: StepCall) -> None:
         """Start an attempt; `fits` was true."""
         need = self.free.need(node.resources, self.whole)
-        deadline = None if node.timeout is None else self.clock.monotonic() + node.timeout
+        seconds = None if self.executor.queues else node.timeout
+        deadline = None if seconds is None else self.clock.monotonic() + seconds
         name = f"{call.step}.{call.item}.{call.attempt}"
         log = Path(call.log) if call.log else None
         taken, self._reserved = self._reserved, frozenset()
-        self._running[name] = Attempt(task, name, need, deadline, log, taken=taken)
+        self._running[name] = Attempt(task, name, need, node.timeout, deadline, log, taken=taken)
         self.free.take(need)
         self.executor.start(name, call)
 
     def ended(self, timeout: float) -> Iterator[tuple[Attempt, Ended]]:
         """The attempts that have ended, waiting at most `timeout` seconds for one."""
         for end in self.executor.poll(timeout):
+            if isinstance(end, Began):
+                self._has_begun(self._running[end.task], end.seconds)
+                continue
             attempt = self._running.pop(end.task)
             self.free.take(attempt.need, -1)
             if self._share is not None:
                 self._share.give(attempt.taken)
             if attempt.log is not None:
-                _trim(attempt.log, self.log_limit)
+                trim_log(attempt.log, self.log_limit)
             yield attempt, end
+
+    def _has_begun(self, attempt: Attempt, seconds: float) -> None:
+        if attempt.timeout is not None and attempt.stopping is None:
+            attempt.deadline = self.clock.monotonic() - seconds + attempt.timeout
 
     def drop(self) -> list[Attempt]:
         """Forget all attempts that run, since there is no executor any more that could tell of their end."""
@@ -163,7 +176,7 @@ class Attempts:
         """Keep logs within their limit: their beginning and their latest end stay, what is between is dropped."""
         for attempt in self._running.values():
             if attempt.log is not None:
-                _trim(attempt.log, self.log_limit)
+                trim_log(attempt.log, self.log_limit)
 
     def _stop(self, attempt: Attempt, why: str) -> None:
         attempt.stopping = why
@@ -200,7 +213,13 @@ def _killed(end: Ended, oom_before: int) -> str:
     return f"its process died of {name}{peak}"
 
 
-def _trim(log: Path, limit: int) -> None:
+def kept_head(limit: int) -> int:
+    """How many bytes of a log's beginning stay, however long it grows."""
+    return max(0, limit - min(_END, limit // 4) - len(_CUT))
+
+
+def trim_log(log: Path, limit: int) -> None:
+    """Keep a log within its limit: its beginning, and its latest end."""
     try:
         if log.stat().st_size <= limit:
             return
@@ -208,7 +227,7 @@ def _trim(log: Path, limit: int) -> None:
         with log.open("r+b") as file:
             file.seek(-end, os.SEEK_END)
             last = file.read()[-end:]
-            file.truncate(max(0, limit - end - len(_CUT)))
+            file.truncate(kept_head(limit))
         with log.open("ab") as file:
             file.write(_CUT + last)
     except OSError:

@@ -23,7 +23,7 @@ from trikk.core.values import JSON
 from trikk.execution.approvals.questions import never_decided, question_body, result_of
 from trikk.execution.code.reuse import Hit, StepCache
 from trikk.execution.driving import frontier as f
-from trikk.execution.driving.attempts import Attempt, Attempts, judge
+from trikk.execution.driving.attempts import AFTER_LOSS, Attempt, Attempts, judge
 from trikk.execution.driving.binding import Binder
 from trikk.execution.driving.limits import Capacity
 from trikk.execution.driving.machine_share import MachineShare
@@ -125,6 +125,7 @@ class Driver:
         self.delayed: list[tuple[float, Task]] = []
         self.asking: dict[str, None] = {}  # steps that wait for people, in the order in which they asked
         self.failures: dict[Task, int] = {}
+        self.losses: dict[Task, int] = {}
         self.lost: dict[str, Task] = {}  # steps that have failed for good, with the task that did
         self.cancelled_by: str | None = None
         self.hands_over = False
@@ -305,6 +306,8 @@ class Driver:
             as_of=bool(self.state.lock.get("as_of")),
             seed=step_seed(int(self.state.lock["seed"]), name, item),
             cpus=float(str(node.resources["cpus"])),
+            memory=float(str(node.resources["memory"])),
+            gpus=int(str(node.resources["gpus"])),
             log=log,
             on=list(node.retry["on"]) if node.retry else None,  # type: ignore[arg-type]
         )
@@ -444,11 +447,7 @@ class Driver:
 
     def _failed(self, task: Task, attempt: int, result: StepResult) -> None:
         assert result.error is not None
-        policy = self.graph.nodes[task[0]].retry
-        self.failures[task] = self.failures.get(task, 0) + 1
-        delay = None
-        if policy is not None and result.error["retryable"] and self.cancelled_by is None:
-            delay = delay_after(policy, self.failures[task], random.random())  # noqa: S311 - jitter, not a secret
+        delay = self._delay(task, result.error)
         body: dict[str, Any] = {**_where(task), "attempt": attempt, "error": result.error, "retry_in": delay}
         allowed = delay is None and self.graph.nodes[task[0]].allow_failure and not self.is_broken
         is_settled = task[0] in self.lost if not allowed else self.state.steps[task[0]].allowed
@@ -461,6 +460,16 @@ class Driver:
             self.lost.setdefault(task[0], task)
         if not is_settled:
             self.frontier.settled(task[0])
+
+    def _delay(self, task: Task, error: Mapping[str, Any]) -> float | None:
+        """Seconds until a task is tried again; None if it is not. What was lost does not count as its failure."""
+        is_loss = error["kind"] == "lost"
+        policy = AFTER_LOSS if is_loss else self.graph.nodes[task[0]].retry
+        count = self.losses if is_loss else self.failures
+        count[task] = count.get(task, 0) + 1
+        if policy is None or not error["retryable"] or self.cancelled_by is not None:
+            return None
+        return delay_after(policy, count[task], random.random())  # noqa: S311 - jitter, not a secret
 
     def _lose_all(self, why: str) -> None:
         """The executor is broken: what ran is lost, and nothing more can run."""

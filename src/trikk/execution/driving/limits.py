@@ -60,13 +60,13 @@ def _gpus() -> int:
     return sum(name.startswith("nvidia") and name[6:7].isdigit() for name in names)
 
 
-def check_gpus(graph: Graph, whole: Capacity) -> None:
-    """Raise UsageError if a step needs more accelerators than there are."""
+def check_gpus(graph: Graph, whole: Capacity, place: str = "this machine") -> None:
+    """Raise UsageError if a step needs more accelerators than there are at a place, so called."""
     for node in graph.nodes.values():
         wanted = int(str(node.resources["gpus"]))
         if wanted > whole.gpus:
             raise UsageError(
-                f"step {node.name} needs {wanted} gpus and this machine has {whole.gpus}",
+                f"step {node.name} needs {wanted} gpus and {place} has {whole.gpus}",
                 where=node.where,
                 next="run it on a machine that has them, or lower Resources(gpus=...)",
             )

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NoReturn
 
@@ -45,9 +46,32 @@ def workplace(settings: Settings, loaded: Loaded) -> Workplace:
 
 def work(call: StepCall, root: Path, place: Workplace, pipe: int) -> NoReturn:
     """Do the call, answer on the pipe and end the process."""
+    result = carry_out(call, root, place, redirect)
+    if call.log:
+        _mask(Path(call.log))
+    _answer(pipe, result)
+    finish(0)
+
+
+def carry_out(
+    call: StepCall,
+    root: Path,
+    place: Workplace,
+    capture: Callable[[str], object],
+    keep: Collection[int] = (),
+) -> StepResult:
+    """Do the call in this process, and end what the step has left running; whatever happens becomes a result.
+
+    Args:
+        call: what to do.
+        root: the current folder of the step.
+        place: where its code and its data are.
+        capture: has the standard streams go to the call's log, if it has one.
+        keep: child processes that are not the step's.
+    """
     try:
         if call.log:
-            _redirect(call.log)
+            capture(call.log)
             log_as(_about(call, place))
         if place.tracer is not None:
             log = Path(call.log) if call.log else None
@@ -63,11 +87,8 @@ def work(call: StepCall, root: Path, place: Workplace, pipe: int) -> NoReturn:
     place.artifacts.release()  # only now: what the step returned may have rested on files that it was given
     flush_authors_spans()
     if has_children():
-        end_children()  # before the step counts as over: what it has left behind writes no more
-    if call.log:
-        _mask(Path(call.log))
-    _answer(pipe, result)
-    finish(0)
+        end_children(keep)  # before the step counts as over: what it has left behind writes no more
+    return result
 
 
 def _mask(log: Path) -> None:
@@ -100,7 +121,7 @@ def _answer(pipe: int, result: StepResult) -> None:
         data = data[os.write(pipe, data) :]
 
 
-def _redirect(log: str) -> None:
+def redirect(log: str) -> None:
     """Take stdin from nowhere; send stdout and stderr to the log, which others read while it grows."""
     out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -122,7 +143,7 @@ def main() -> None:
     call = StepCall.from_bytes(sys.stdin.buffer.read())
     try:
         if call.log:
-            _redirect(call.log)
+            redirect(call.log)
         settings = load_settings(root, stored=True)
         loaded = load(settings, code)
         log_to_stderr(settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from trikk.core.record import Record
@@ -24,20 +25,29 @@ class Ended(Record, frozen=True):
     peak: int = 0
 
 
+class Began(Record, frozen=True, tag=True):
+    """An attempt has been going on for so many seconds; before that, it may have waited somewhere."""
+
+    task: str
+    seconds: float
+
+
 class Executor(Protocol):
     """Starts attempts and tells how they ended.
 
     Attributes:
         isolation: how attempts are kept apart, for people: "fork", "fresh interpreter: why", "inline".
+        queues: whether an attempt may wait elsewhere before it begins; `poll` tells then when longer ones have.
     """
 
     isolation: str
+    queues: bool
 
     def start(self, task: str, call: StepCall) -> None:
         """Begin an attempt; returns at once where attempts have processes of their own."""
 
-    def poll(self, timeout: float) -> list[Ended]:
-        """The attempts that have ended, waiting at most `timeout` seconds for one.
+    def poll(self, timeout: float) -> Sequence[Ended | Began]:
+        """The attempts that have ended, or begun where they queue, waiting at most `timeout` seconds for one.
 
         Raises:
             RunError: if the executor itself is broken.

@@ -8,6 +8,7 @@ from trikk.core.clock import Clock
 from trikk.core.errors import TrikkError
 from trikk.core.values import JSON
 from trikk.execution.code.fingerprint import step_codes
+from trikk.execution.driving.limits import Capacity, check_gpus
 from trikk.execution.step_messages import StepCall
 from trikk.execution.workers.attempt import Workplace, run_call
 from trikk.execution.workers.executor import Ended
@@ -23,6 +24,7 @@ class InlineExecutor:
     """
 
     isolation = "inline"
+    queues = False
 
     def __init__(self, place: Workplace, clock: Clock) -> None:
         self.place = place
@@ -40,6 +42,14 @@ class InlineExecutor:
     def codes(self, pipeline: str) -> dict[str, str]:
         """For each step the digest of the code that it reaches in the project."""
         return step_codes(self.place.loaded.pipeline(pipeline), None)
+
+    def check(self, graph: Graph, code: str) -> None:  # noqa: ARG002 - it has been imported
+        """Raise UsageError if a step needs more accelerators than this machine has."""
+        check_gpus(graph, Capacity.of_machine())
+
+    def capacity(self, max_parallel: int | None) -> Capacity:
+        """What this machine takes at once."""
+        return Capacity.of_machine(max_parallel)
 
     def start(self, task: str, call: StepCall) -> None:
         """Queue the call."""

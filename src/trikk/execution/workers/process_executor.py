@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from trikk.core.errors import DefinitionError, ProjectError, RecordError, RunError, TrikkError
 from trikk.core.settings import Settings
 from trikk.core.values import JSON
+from trikk.execution.driving.limits import Capacity, check_gpus
 from trikk.execution.step_messages import StepCall, StepResult
 from trikk.execution.workers.descendants import TOKEN, end_marked, new_token
 from trikk.execution.workers.executor import Ended
@@ -33,7 +34,6 @@ from trikk.execution.workers.wire import (
     ToDriver,
     ToHost,
     Wire,
-    packed,
 )
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ class ProcessExecutor:
         settings: the project.
         code: the folder to import the code from, if not the project's own.
     """
+
+    queues = False
 
     def __init__(self, settings: Settings, code: Path | None = None) -> None:
         self.isolation = "fork"
@@ -140,6 +142,14 @@ class ProcessExecutor:
         answer: Parts = self._answer(Parts)[0]
         return answer.parts, answer.imports
 
+    def check(self, graph: Graph, code: str) -> None:  # noqa: ARG002 - it has been imported
+        """Raise UsageError if a step needs more accelerators than this machine has."""
+        check_gpus(graph, Capacity.of_machine())
+
+    def capacity(self, max_parallel: int | None) -> Capacity:
+        """What this machine takes at once."""
+        return Capacity.of_machine(max_parallel or self._settings.max_parallel)
+
     def start(self, task: str, call: StepCall) -> None:
         """Have the host fork a worker for the call."""
         self._send(Start(task), call.to_bytes())
@@ -150,7 +160,7 @@ class ProcessExecutor:
             self._early += self._receive()
         messages, self._early = self._early, []
         return [
-            Ended(head.task, _result(answer), head.status, head.peak)
+            Ended(head.task, result_of(answer), head.status, head.peak)
             for head, answer in messages
             if isinstance(head, Over)
         ]
@@ -199,23 +209,10 @@ class ProcessExecutor:
                 self._early.append(message)
 
     def _send(self, head: ToHost, load: bytes = b"") -> None:
-        """Send, and take in what the host says meanwhile: two that both wait to be heard would wait for ever."""
-        left = memoryview(packed(head, load))
-        ready = select.poll()
-        ready.register(self._wire, select.POLLIN | select.POLLOUT)
-        while left:
-            events = ready.poll()[0][1]
-            if events & select.POLLIN:
-                self._early += self._receive()
-            elif events & select.POLLOUT:
-                try:
-                    left = left[self._wire.sock.send(left, socket.MSG_DONTWAIT) :]
-                except BlockingIOError:
-                    continue
-                except OSError as error:
-                    raise self._gone() from error
-            else:
-                raise self._gone()
+        try:
+            self._early += self._wire.exchange(head, load)
+        except OSError as error:
+            raise self._gone() from error
 
     def _receive(self) -> list[Message]:
         messages = self._wire.receive()
@@ -249,7 +246,7 @@ def host_environment(token: str) -> dict[str, str]:
     return {"_RJEM_MALLOC_CONF": _ALLOCATOR, **os.environ, "PYTHONHASHSEED": _HASH_SEED, TOKEN: token}
 
 
-def _result(answer: bytes) -> StepResult | None:
+def result_of(answer: bytes) -> StepResult | None:
     """What a worker answered; None if it died before, or if what its step wrote on the pipe is no answer."""
     try:
         return StepResult.from_bytes(answer) if answer else None

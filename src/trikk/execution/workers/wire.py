@@ -10,6 +10,8 @@ its pipe can be taken for a message of the host: the lengths come first, and wha
 
 from __future__ import annotations
 
+import contextlib
+import select
 import socket
 import struct
 from typing import Any
@@ -85,7 +87,7 @@ Message = tuple[Any, bytes]
 """A head and its load."""
 
 
-def packed(head: ToHost | ToDriver, load: bytes = b"") -> bytes:
+def packed(head: Record, load: bytes = b"") -> bytes:
     """A message as it travels."""
     text = head.to_bytes()
     return _LENGTHS.pack(len(text), len(load)) + text + load
@@ -108,9 +110,32 @@ class Wire:
         """The socket's descriptor, for selectors."""
         return self.sock.fileno()
 
-    def send(self, head: ToHost | ToDriver, load: bytes = b"") -> None:
+    def send(self, head: Record, load: bytes = b"") -> None:
         """Send one message; raises OSError if the other end is gone."""
         self.sock.sendall(packed(head, load))
+
+    def exchange(self, head: Record, load: bytes = b"") -> list[Message]:
+        """Send, and take in what the other end says meanwhile: two that both wait to be heard would wait for ever.
+
+        Raises:
+            OSError: if the other end is gone.
+        """
+        left, received = memoryview(packed(head, load)), list[Message]()
+        ready = select.poll()
+        ready.register(self, select.POLLIN | select.POLLOUT)
+        while left:
+            events = ready.poll()[0][1]
+            if events & select.POLLIN:
+                messages = self.receive()
+                if messages is None:
+                    raise ConnectionResetError
+                received += messages
+            elif events & select.POLLOUT:
+                with contextlib.suppress(BlockingIOError):
+                    left = left[self.sock.send(left, socket.MSG_DONTWAIT) :]
+            else:
+                raise BrokenPipeError
+        return received
 
     def receive(self) -> list[Message] | None:
         """The messages that have arrived whole, waiting for the first bytes; None if the other end is gone."""

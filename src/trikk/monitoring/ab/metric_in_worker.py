@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from trikk.execution.project import Project
-    from trikk.execution.run_options import ProjectExecutor
+    from trikk.execution.workers.process_executor import ProcessExecutor
 
 _CASES, _VALUES = "cases.arrow", "values.npy"
 _WAIT = 1.0
@@ -77,7 +77,7 @@ class Workers:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._executor: ProjectExecutor | None = None
+        self._executor: ProcessExecutor | None = None
 
     def __enter__(self) -> Self:
         return self

@@ -219,6 +219,7 @@ class OneStep:
         self._step = step
         self.isolation = executor.isolation
         self.graphs, self.triggers, self.codes = executor.graphs, executor.triggers, executor.codes
+        self.check, self.capacity, self.queues = executor.check, executor.capacity, executor.queues
         self.poll, self.stop, self.close = executor.poll, executor.stop, executor.close
 
     def start(self, task: str, call: StepCall) -> None:

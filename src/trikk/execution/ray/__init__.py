@@ -1,0 +1,1 @@
+"""Steps on a Ray cluster: the same calls, carried to its workers."""
