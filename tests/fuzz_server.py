@@ -147,7 +147,8 @@ def fuzz(server: RunningServer, folder: Path, seconds: int, *options: str) -> su
         *(str(python_of("schemathesis").with_name("schemathesis")), f"--config-file={settings}", "run"),
         *(f"{server.url}/api/v1/openapi.json", "--checks=all", f"--max-time={seconds}", "--continue-on-failure"),
         # Some read all there is, and may take two minutes.
-        *("--workers=1", "--max-examples=30", "--request-timeout=150", "--no-color", *options),
+        *("--workers=1", "--max-examples=30", "--no-color", "--request-timeout=150", "--max-response-time=150"),
+        *options,
     ]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=seconds + 120, check=False)
 

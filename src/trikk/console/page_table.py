@@ -53,7 +53,7 @@ from trikk.console.static_files import StaticQuery, show_static
 from trikk.server.http.doors import AT_LENGTH
 from trikk.server.http.handlers.access_handlers import NewToken
 from trikk.server.http.handlers.case_handlers import CasesQuery
-from trikk.server.http.handlers.project.notice_handlers import PageQueryOf
+from trikk.server.http.handlers.project.notice_handlers import ReportPageQuery
 from trikk.server.http.handlers.run_handlers import CostsQuery
 from trikk.server.http.paging import PageQuery
 from trikk.server.http.routes import EVENTS_TYPE, HTML_TYPE, TEXT_TYPE, Route
@@ -97,7 +97,7 @@ PAGES: tuple[Page, ...] = (
     Page("/streams", show_streams),
     Page("/streams/{stream}", show_one_stream),
     Page("/reports", show_reports),
-    Page("/reports/{report}", show_report, PageQueryOf),
+    Page("/reports/{report}", show_report, ReportPageQuery),
     Page("/costs", show_costs_page, query=CostsQuery),
     Page("/settings", show_settings),
     Page("/settings/tokens", show_tokens, role=Role.ADMIN),

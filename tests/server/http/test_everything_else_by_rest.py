@@ -241,8 +241,9 @@ def test_incidents_are_shown_and_acknowledged(server: RunningServer, place: Serv
     opening = Opening(rule=rule, subject="add", title="add is late", severity=Severity.ALARM, since=now)
     decision = Decision(Change.OPENED, "opened", "it did not come", opening=opening)
     # The server looks once a minute: it takes an incident without a rule for over, and opens its own.
+    book, cause = Book(place.project.journal), "late[add=a/b]"
     for _ in range(2):
-        opened = Book(place.project.journal).apply(None, "late[add=a/b]", decision, at=now, channels=())
+        opened = book.apply(book.latest(cause), cause, decision, at=now, channels=())
         assert opened is not None
         listed = [one["title"] for one in server.get("/incidents")["incidents"] if one["id"] == opened.id]
         if listed:

@@ -58,11 +58,14 @@ def _pipelines_by_server(client: Client, name: str | None, as_json: bool) -> Non
 def _runs_by_server(
     client: Client, pipeline: str | None, state: str | None, limit: int, everything: bool, as_json: bool
 ) -> None:
-    rows = islice(client.runs(pipeline, state), None if everything else limit)
+    coming = islice(client.runs(pipeline, state), None if everything else limit)
     if as_json:
-        print_json_list("runs", map(RunRow.to_json, rows))
-    else:
-        _print_runs([(row, state_text(row.state)) for row in rows], is_filtered=bool(pipeline or state))
+        print_json_list("runs", map(RunRow.to_json, coming))
+        return
+    rows = list(coming)
+    _print_runs([(row, state_text(row.state)) for row in rows], is_filtered=bool(pipeline or state))
+    going_on = [row.id for row in rows if row.state not in OVER]
+    _print_reasons({run: reason for run in going_on if (reason := client.show(run).get("waits", ""))})
 
 
 def _show_by_server(client: Client, run: str, step: str | None, as_json: bool) -> None:
@@ -123,9 +126,7 @@ def runs(pipeline: str | None, state: str | None, limit: int, everything: bool, 
     _print_runs([(row, _state(project, row)) for row in rows], is_filtered=bool(pipeline or state))
     if not rows:
         return
-    reasons = _reasons(project, [row.id for row in rows if row.state not in OVER])
-    for reason, waiting in groupby(sorted(reasons, key=reasons.__getitem__), reasons.__getitem__):
-        echo(f"{', '.join(waiting)}: {reason}")
+    _print_reasons(_reasons(project, [row.id for row in rows if row.state not in OVER]))
     # Asked of the journal: the rows that are shown may be the first of a hundred thousand.
     total = project.journal.count(pipeline=pipeline, state=state)
     if total > len(rows):
@@ -208,6 +209,12 @@ def _reasons(project: Project, runs: Sequence[str]) -> dict[str, str]:
     from trikk.server.queue.queue_view import why_waiting
 
     return why_waiting(project, time.time(), runs)
+
+
+def _print_reasons(reasons: Mapping[str, str]) -> None:
+    """Why runs wait, those together that wait for the same."""
+    for reason, waiting in groupby(sorted(reasons, key=reasons.__getitem__), reasons.__getitem__):
+        echo(f"{', '.join(waiting)}: {reason}")
 
 
 def _about(row: RunRow) -> str:

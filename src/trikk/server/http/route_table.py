@@ -189,7 +189,7 @@ ROUTES = (
         f"{API}/reports/{{report}}/page",
         notices.show_report_page,
         content=HTML_TYPE,
-        query=notices.PageQueryOf,
+        query=notices.ReportPageQuery,
     ),
     Route("GET", f"{API}/doctor", upkeep.check_health, role=Role.DEVELOPER, longest=AT_LENGTH),
     Route(

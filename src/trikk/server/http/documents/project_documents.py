@@ -1,4 +1,4 @@
-"""Tables and models as answers have them."""
+"""What is stored, served and published, and by which servers, as answers have it: tables, features, models."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _SANDBOXED = {
 }
 
 
-class PageQueryOf(Given, frozen=True):
+class ReportPageQuery(Given, frozen=True):
     """Which page of a report."""
 
     period: Annotated[str, Meta(max_length=40)] | None = None  # such as 2020-03; the one that was made last
@@ -68,7 +68,7 @@ def show_report_page(doors: Doors, call: Call) -> Response:
     """Show a page of a report as it was last made, HTML."""
     from starlette.responses import Response
 
-    query: PageQueryOf = call.query
+    query: ReportPageQuery = call.query
     with at_length("pages are being read"):
         page = page_of(doors.site.project, call.path["report"], query.period, query.customer)
     return Response(page, headers=_SANDBOXED, media_type=HTML_TYPE)
