@@ -27,7 +27,7 @@ _PIPELINES = {
     ),
     "city": (
         ("ingest", "day=2020-03-01", "days=120"),
-        ("train", "day=2020-03-01", "weekday=6"),
+        ("train", "day=2020-03-01"),
         ("nightly", "day=2020-03-01"),
     ),
 }
