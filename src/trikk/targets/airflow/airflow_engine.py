@@ -54,12 +54,12 @@ class AirflowEngine:
         if run is None:
             return None
         state = _RUNS.get(str(run.get("state")), ExecutionState.RUNNING)
-        ended = run.get("end_date")
+        end_date = run.get("end_date")
         return EngineStatus(
             state,
             str(run.get("note") or "") if state == ExecutionState.FAILED else "",
             self._jobs(path, steps, state),
-            None if ended is None else datetime.fromisoformat(ended).timestamp(),
+            None if end_date is None else datetime.fromisoformat(end_date).timestamp(),
         )
 
     def stop(self, execution: str) -> None:

@@ -77,11 +77,11 @@ def _reads_differently(line: str) -> str:
 def _of_several(crons: Sequence[Declared]) -> Iterator[Problem]:
     """A DAG does not know which of its lines has come due, so they may differ in nothing else."""
     for declared in crons[1:]:
-        first, other = crons[0].trigger, declared.trigger
-        for what in ("timezone", "day_offset", "parameters", "overlap"):
-            if getattr(first, what) != getattr(other, what):
+        first, later = crons[0].trigger, declared.trigger
+        for field in ("timezone", "day_offset", "parameters", "overlap"):
+            if getattr(first, field) != getattr(later, field):
                 yield Problem(
-                    f"triggers {crons[0].name} and {declared.name} differ in {what}, and a DAG has one schedule",
+                    f"triggers {crons[0].name} and {declared.name} differ in {field}, and a DAG has one schedule",
                     next="keep one of them in the pipeline, and give the other a pipeline of its own",
                     where=declared.where,
                 )

@@ -108,7 +108,7 @@ def _constants(plan: DagPlan) -> str:
         "SETTLED": (plan.settled, "parameters of a scheduled run"),
         "FILLED": (plan.filled, "parameters that come from a scheduled run's moment"),
     }
-    return "".join(f"{name} = {source_of(value)}  # {what}\n" for name, (value, what) in values.items())
+    return "".join(f"{name} = {source_of(value)}  # {comment}\n" for name, (value, comment) in values.items())
 
 
 _TASK = '''

@@ -14,6 +14,7 @@ from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
 from trikk.targets.jobs.job_report import JobReport
 
+_LARGEST = 64_000  # characters: an engine's states hold 256 KiB, and more can't be caught there
 _LONGEST_MESSAGE = 1000  # characters; SageMaker shows 1,024
 _PLAIN = (bool, int, float, str)
 
@@ -22,7 +23,7 @@ def write_outcome(file: Path | None, report: JobReport, artifacts: Artifacts) ->
     """Write `{"state": ..., "value": ..., "is_true": ...}`; of a step with several outputs a list, `outputs`.
 
     Only what conditions can compare is there: numbers, texts, truth values, and dicts and lists of these; and
-    `is_true`, the value's truth, as `with when(value):` takes it.
+    `is_true`, the value's truth, as `with when(value):` takes it. A result that is too large is left out.
     """
     if file is None:
         return
@@ -35,8 +36,11 @@ def write_outcome(file: Path | None, report: JobReport, artifacts: Artifacts) ->
         document |= {"value": values[0], **_truth(Artifact.read(outputs[0]), artifacts)}
     elif values:
         document["outputs"] = values
+    text = json.dumps(document, allow_nan=False)
+    if len(text) > _LARGEST:
+        text = json.dumps({"state": report.state})
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(document, allow_nan=False))
+    file.write_text(text)
 
 
 def write_message(file: Path | None, text: str) -> None:

@@ -1,0 +1,1 @@
+"""AWS Step Functions: a pipeline as a state machine whose tasks are jobs."""
