@@ -45,7 +45,7 @@ class JobRunner:
         command = [sys.executable, "-m", "trikk.targets.jobs.step_job", step, "--pipeline", self.pipeline]
         command += ["--execution", self.execution, "--engine", "jobs", "--exchange", self.exchange, "--code", code]
         command += ["--store", settings.location("artifacts"), "--tables", settings.location("tables")]
-        command += ["--journal", settings.location("journal")]
+        command += ["--journal", settings.location("journal"), "--state", str(settings.state)]
         for name, value in self.parameters.items():
             command += ["--parameter", name, value]
         return subprocess.run(

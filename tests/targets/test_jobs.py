@@ -13,6 +13,8 @@ from tests.targets.job_runner import JobRunner
 from trikk.runs.states import RunStatus, StepStatus
 from trikk.targets.jobs.model_folder import read_model
 from trikk.targets.jobs.step_job import parsed
+from trikk.targets.sagemaker.sagemaker_target import SageMaker
+from trikk.targets.target_port import Source
 
 TOML = 'name = "jobs"\n'
 CODE = """
@@ -187,3 +189,31 @@ def test_a_parameter_s_value_may_begin_with_a_hyphen() -> None:
     given = ["step", *(word for name in options for word in (f"--{name}", "x"))]
     job = parsed([*given, "--parameter", "a", "--parameter", "--optional", "b", "-1 day", "--optional", "c", ""])
     assert job.parameters == {"a": "--parameter", "b": "-1 day"}
+
+
+STREAMING = """
+import polars as pl
+from trikk import pipeline, publish, step
+
+@step
+def rows() -> pl.DataFrame:
+    return pl.DataFrame({"n": [1, 2]})
+
+@pipeline
+def tells():
+    publish(rows(), "stream:numbers", key="n")
+"""
+
+
+def test_what_a_job_publishes_into_a_stream_is_not_lost(folder: Folder, tmp_path: Path) -> None:
+    folder.write(pipelines=STREAMING)
+    jobs = JobRunner(folder.root, "tells", str(tmp_path / "exchange"))
+    graph, code = jobs.prepared()
+    assert jobs.job("rows", code).returncode == 0
+    refused = jobs.job("publish", code, "--state", "")
+    assert refused.returncode == 2
+    assert "step publish leaves messages in stream:numbers in the project's folder" in refused.stderr
+    assert jobs.job("publish", code).returncode == 0
+    assert len(folder.trikk("tail", "stream:numbers").out.splitlines()) == 2
+    problems = SageMaker().problems(Source(graph, jobs.project.settings, code))
+    assert [problem.step for problem in problems if problem.what.startswith("it leaves messages")] == ["publish"]

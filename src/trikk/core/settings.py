@@ -68,7 +68,7 @@
 
 TRIKK_ARTIFACTS, TRIKK_TABLES and TRIKK_JOURNAL of the environment come before what `[storage]` says: a job on
 another machine has the same code, and its storage elsewhere. TRIKK_EVENTS keeps the events of its runs in a
-journal of their own.
+journal of their own; TRIKK_STATE is the project's `.trikk`, where a job sees that.
 
 Secrets never stand in it, and one that does is refused: `${NAME}` in an address is read from the environment, or
 from the places of `[secrets]`.
@@ -171,6 +171,7 @@ class Settings:
     artifacts: str = ""
     tables: str = ""
     journal: str = ""
+    shared_state: str = ""  # what holds for `lasting_state`; from the environment only
     events: str = ""  # the journal for events of runs, where that is another; from the environment only
     keep: float | None = None
     mlflow: str = ""
@@ -215,6 +216,11 @@ class Settings:
     def state(self) -> Path:
         """The folder that holds everything the project's runs made."""
         return self.root / STATE
+
+    @property
+    def lasting_state(self) -> Path:
+        """The folder for what steps leave beside artifacts and tables, such as streams: jobs have none."""
+        return Path(self.shared_state) if self.shared_state else self.state
 
     def location(self, kind: str) -> str:
         """Where artifacts, tables or the journal are: an absolute path or a URL, variables filled in.
@@ -309,6 +315,7 @@ def load_settings(root: Path, *, stored: bool = False) -> Settings:
     rest: dict[str, Any] = {k: data[k] for k in kept if k in data}
     rest["server"] = _server(file, data.get("server", {}))
     rest["events"] = os.environ.get("TRIKK_EVENTS", "")
+    rest["shared_state"] = os.environ.get("TRIKK_STATE", "")
     rest["secrets"] = _secret_places(file, data.get("secrets", {}))
     rest["log_format"] = _log_format(file, data.get("logs", {}))
     environment = os.environ.get("TRIKK_ENVIRONMENT") or data.get("environment", "main")

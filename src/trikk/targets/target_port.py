@@ -10,7 +10,9 @@ from typing import Any, ClassVar, Protocol
 from trikk.core.errors import UnknownName, UsageError
 from trikk.core.record import Record
 from trikk.core.settings import Settings
-from trikk.pipeline.graph import Graph
+from trikk.core.values import decode
+from trikk.pipeline.arguments import Constant
+from trikk.pipeline.graph import Graph, Node
 from trikk.targets.mirroring.engine_status import Engine
 from trikk.triggers.declared import Declared
 
@@ -116,6 +118,42 @@ def refuse(problems: Iterable[Problem], source: Source, target: str) -> None:
             f"pipeline {source.graph.pipeline} can't run on {target}: " + "\n  ".join(lines),
             next=f"trikk check --target {target} {source.graph.pipeline} shows the same without compiling",
         )
+
+
+def left_in_folder(node: Node) -> str:
+    """What a step leaves in the project's own folder, and is lost with a job that has none; "" if nothing."""
+    if node.function.endswith(":publish_rows"):
+        to = _constant(node, "to")
+        return f"messages in {to}" if isinstance(to, str) and to.startswith("stream:") else ""
+    if node.function.endswith(":sync_rows"):
+        definition = _constant(node, "definition")
+        online = _constant(node, "to") or (definition.get("online") if isinstance(definition, dict) else None)
+        return "" if online else "an online store"
+    return ""
+
+
+def folder_problems(source: Source) -> list[Problem]:
+    """The steps of which something would be lost where jobs don't see the project's folder."""
+    return (
+        []
+        if source.settings.shared_state
+        else [
+            Problem(
+                f"it leaves {what} in the project's folder, which jobs don't see there",
+                next="publish to kafka:// or mqtt://, or name an online store that jobs reach, such as redis://",
+                step=name,
+                where=node.where,
+            )
+            for name, node in source.graph.nodes.items()
+            if (what := left_in_folder(node))
+        ]
+    )
+
+
+def _constant(node: Node, argument: str) -> Any:
+    """The value of an argument that is known when the pipeline is traced; None if it is not, or not given."""
+    given = node.arguments.get(argument)
+    return decode(given.value) if isinstance(given, Constant) else None
 
 
 def needs_ledger(graph: Graph) -> Mapping[str, str]:

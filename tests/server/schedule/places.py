@@ -38,7 +38,12 @@ def project_of(journal: Journal | None = None) -> Any:
     """A project with that journal; one in memory if none is given."""
     kept = journal or MemoryJournal()
     settings = SimpleNamespace(environment="main")
-    return SimpleNamespace(journal=kept, settings=settings, run=lambda run: RunState.fold(run, kept.events(run)))
+    return SimpleNamespace(
+        journal=kept,
+        settings=settings,
+        run=lambda run: RunState.fold(run, kept.events(run)),
+        is_at_engine=lambda state: False,
+    )
 
 
 def declared(**triggers: Trigger) -> dict[str, Declared]:

@@ -39,7 +39,7 @@ def workplace(settings: Settings, loaded: Loaded) -> Workplace:
         LazyTables(settings.location("tables")),
         LazyJournal(settings.location("journal"), settings.events),
         settings.root,
-        settings.state,
+        settings.lasting_state,
         settings.environment,
     )
 

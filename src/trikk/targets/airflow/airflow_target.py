@@ -15,7 +15,7 @@ from trikk.targets.airflow.airflow_settings import NAME, RETRIES, RETRY_DELAY, a
 from trikk.targets.airflow.dag_file import DagPlan, dag_file
 from trikk.targets.jobs.exchange_place import exchange_of
 from trikk.targets.mirroring.engine_status import Engine
-from trikk.targets.target_port import Problem, Source, refuse
+from trikk.targets.target_port import Problem, Source, folder_problems, refuse
 from trikk.targets.target_settings import TargetSettings
 from trikk.triggers.declaration import Overlap
 
@@ -57,6 +57,7 @@ def _plan(source: Source, section: TargetSettings) -> DagPlan:
         "journal": _place(settings, "journal"),
         "environment": settings.environment,
         "code": source.code,
+        **({} if "://" in settings.artifacts else {"state": str(settings.state)}),
     }
     return DagPlan(
         dag=graph.pipeline,
@@ -104,6 +105,8 @@ def _of_places(source: Source, section: TargetSettings) -> Iterator[Problem]:
 
 
 def _of_steps(source: Source) -> Iterator[Problem]:
+    if "://" in source.settings.artifacts:  # else workers see the project's folder
+        yield from folder_problems(source)
     for node in source.graph.nodes.values():
         if node.question is not None:
             yield Problem(

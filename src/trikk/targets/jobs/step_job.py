@@ -50,6 +50,7 @@ from trikk.targets.jobs.job_report import (
 )
 from trikk.targets.jobs.model_folder import write_model
 from trikk.targets.jobs.partial_graph import steps_before, up_to
+from trikk.targets.target_port import left_in_folder
 
 _EXIT = {JobState.FAILED: 1, JobState.RUNNING: 1}
 
@@ -67,6 +68,7 @@ class Job:
         store: where artifacts and code bundles are.
         code: digest of the code bundle.
         tables, journal: where they are, if not where trikk.toml says.
+        state: the project's `.trikk`, where the job sees it; "" if it does not.
         environment: whose aliases of models it sees; as trikk.toml says if "".
         parameters: texts by name.
         trigger, tick: why the execution was started; "" if by hand.
@@ -83,6 +85,7 @@ class Job:
     code: str
     tables: str
     journal: str
+    state: str
     environment: str
     parameters: Mapping[str, str]
     trigger: str
@@ -247,15 +250,21 @@ def _check_places(project: Project, graph: Graph, step: str) -> None:
             where=node.where,
             next="set [storage] tables, or TRIKK_TABLES in the job's environment",
         )
+    if (what := left_in_folder(node)) and not project.settings.shared_state:
+        raise UsageError(
+            f"step {step} leaves {what} in the project's folder, which this job does not see",
+            where=node.where,
+            next="use a place that jobs reach, or give the job the folder: TRIKK_STATE",
+        )
 
 
 def _project(job: Job, root: Path, folder: Path) -> Project:
     """The project as the job sees it: its code in a folder of its own, its storage where the job was told."""
     variables = {"TRIKK_ARTIFACTS": job.store, "TRIKK_TABLES": job.tables, "TRIKK_JOURNAL": job.journal}
-    variables |= {"TRIKK_ENVIRONMENT": job.environment, "TRIKK_EVENTS": str(folder / "events.db")}
-    os.environ.update(
-        {name: value for name, value in variables.items() if value}
-    )  # for this process and its workers
+    variables |= {"TRIKK_STATE": job.state, "TRIKK_ENVIRONMENT": job.environment}
+    variables |= {"TRIKK_EVENTS": str(folder / "events.db")}
+    # For this process and its workers.
+    os.environ.update({name: value for name, value in variables.items() if value})
     settings = load_settings(root, stored=True)
     log_to_stderr(settings)
     return Project(settings)
@@ -276,7 +285,7 @@ def parsed(arguments: Sequence[str]) -> Job:
     parser.add_argument("step", metavar="STEP")
     for name in ("pipeline", "execution", "engine", "exchange", "store", "code"):
         parser.add_argument(f"--{name}", required=True)
-    for name in ("tables", "journal", "environment", "trigger", "tick"):
+    for name in ("tables", "journal", "state", "environment", "trigger", "tick"):
         parser.add_argument(f"--{name}", default="")
     parser.add_argument("--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     parser.add_argument(

@@ -8,7 +8,7 @@ from trikk.pipeline.graph import Node, ParameterSpec
 from trikk.targets.sagemaker.condition_branches import Branches
 from trikk.targets.sagemaker.definition_parameters import longest_text
 from trikk.targets.sagemaker.retry_policies import unlike_at_home
-from trikk.targets.target_port import Problem, Source, needs_ledger
+from trikk.targets.target_port import Problem, Source, folder_problems, needs_ledger
 from trikk.triggers.clock_triggers import Cron, Interval
 
 _LONGEST_ARGUMENT = 256
@@ -25,6 +25,7 @@ def pipeline_problems(source: Source, branches: Branches, names: Mapping[str, st
     graph = source.graph
     for node in graph.nodes.values():
         yield from _of_node(node, names)
+    yield from folder_problems(source)
     if _is_file(source.settings.journal):
         for step, reason in needs_ledger(graph).items():
             trouble = f"it {reason}, for which its job needs the project's journal, a file of this machine"

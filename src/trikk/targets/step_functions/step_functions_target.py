@@ -47,7 +47,7 @@ from trikk.targets.step_functions.step_functions_settings import (
     runtime_of,
     step_functions_settings,
 )
-from trikk.targets.target_port import Problem, Source, needs_ledger, refuse
+from trikk.targets.target_port import Problem, Source, folder_problems, needs_ledger, refuse
 from trikk.targets.target_settings import TargetSettings
 
 _DAY = 86_400
@@ -239,6 +239,7 @@ def _of_settings(source: Source, section: TargetSettings) -> Iterator[Problem]:
                 where=where,
                 is_note=True,
             )
+    yield from folder_problems(source)
     journal = source.settings.journal
     if not journal.startswith("postgres"):
         for step, reason in needs_ledger(source.graph).items():

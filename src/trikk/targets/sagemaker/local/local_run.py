@@ -144,6 +144,7 @@ def _as_there(settings: Settings, place: Place) -> Settings:
         tables=settings.tables if "://" in settings.tables else f"{shared}/tables",
         # Jobs here see the project's own: that is no reason to refuse what needs its ledger.
         journal=settings.journal if settings.journal.startswith("postgresql") else f"{shared}/journal",
+        shared_state=str(settings.state),
         targets={**settings.targets, NAME: section},
     )
 
@@ -176,7 +177,7 @@ def _tables(project: Project) -> str:
 def _variables(project: Project, place: Place, folder: Path) -> dict[str, str]:
     settings = project.settings
     journal = settings.journal if "://" in settings.journal else settings.location("journal")
-    more = {"TRIKK_JOURNAL": journal}
+    more = {"TRIKK_JOURNAL": journal, "TRIKK_STATE": str(settings.state)}
     if place.server is not None:
         more["XDG_CACHE_HOME"] = str(folder / "cache")  # of a bucket that goes with the run
     known = job_environment(place.access, more)
