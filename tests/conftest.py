@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-# Processes that tests start look for these modules in the folder where this was imported: a test may be elsewhere.
-import multiprocessing.process  # noqa: F401
-
 from hypothesis import settings
 from tests.certificates import authority, stranger
 from tests.servers.moto import moto_server
