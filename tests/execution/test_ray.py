@@ -14,6 +14,8 @@ import pytest
 from tests.execution.command import Folder, lives, make_folder, states_of, steps_of, until
 from tests.servers.ray_cluster import PASSPHRASE, RayCluster, ray_cluster
 
+from trikk.execution.workers.descendants import end_marked
+
 __all__ = ["ray_cluster"]
 pytestmark = pytest.mark.timeout(600)
 ON_RAY = ("--target", "ray")
@@ -95,7 +97,8 @@ def test_a_run_is_followed_and_cancelled_as_at_home(place: RayFolder) -> None:
         done = place.end(process)
     assert done.code == 1
     assert "cancelled by" in done.err
-    assert "number 0\n" in place.trikk("logs", "last", "works[0]").out
+    (log,) = place.root.glob(".trikk/runs/*/works.0.1.log")
+    assert log.read_text().startswith("number 0\n")  # what follows may say where Ray has interrupted it
 
 
 def test_a_run_whose_cluster_is_gone_fails_with_one_answer_and_goes_on_at_home(place: RayFolder) -> None:
@@ -109,6 +112,20 @@ def test_a_run_whose_cluster_is_gone_fails_with_one_answer_and_goes_on_at_home(p
     place.touch("go")
     run = place.good("resume", "last")
     assert (run["state"], run["isolation"]) == ("succeeded", "fork")
+
+
+@pytest.mark.slow
+def test_a_node_that_dies_under_load_costs_no_result(place: RayFolder, ray_cluster: RayCluster) -> None:
+    with ray_cluster.node("127.0.0.4") as token:
+        process = place.start("run", "busy", "-p", "count=9", *ON_RAY)
+        until(lambda: len(place.lines("begun")) >= 3 or process.poll() is not None)
+        end_marked(token)
+        place.touch("go")
+        done = place.end(process)
+    assert done.code == 0, done
+    lost = place.events("step.failed")
+    assert lost
+    assert {failed["error"]["kind"] for failed in lost} == {"lost"}
 
 
 def test_what_the_cluster_can_not_do_is_refused_before_anything_is_started(

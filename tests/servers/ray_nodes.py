@@ -78,7 +78,8 @@ def main() -> None:
             node.wait()
     except KeyboardInterrupt:
         for node in nodes:
-            node.terminate()
+            node.terminate()  # all at first: whoever waits for this process does so for ten seconds only
+        for node in nodes:
             node.wait()
 
 

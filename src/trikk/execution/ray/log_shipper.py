@@ -49,20 +49,24 @@ class LogShipper:
         self._limit = limit
         self._streams = [os.dup(number) for number in (0, 1, 2)]
         self._text = [_text_to(1), _text_to(2)]  # Ray's own stand-ins can't be told to write line by line
-        self._log = Path(tempfile.mkdtemp(prefix="trikk-log-")) / "log"
+        self._new_log()
         self._changed = threading.Condition()
         self._current: _Captured | None = None
         threading.Thread(target=self._run, name="trikk-log", daemon=True).start()
 
     def begin(self, task: str) -> None:
         """Take what is printed from now on, be it by other programs, to a file and on to the sink."""
-        self._log.unlink(missing_ok=True)
+        self._new_log()
         self._text = [_usable(stream, number) for stream, number in zip(self._text, (1, 2), strict=True)]
         sys.stdout, sys.stderr = self._text
         redirect(str(self._log))
         with self._changed:
             self._current = _Captured(task, time.monotonic())
             self._changed.notify()
+
+    def _new_log(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - without a name: nothing is left of it if this is killed
+        self._log = Path(f"/proc/self/fd/{self._file.fileno()}")
 
     def end(self) -> tuple[bytes, int]:
         """Put the standard streams back; the end of the log that the sink has not got, and where that begins."""

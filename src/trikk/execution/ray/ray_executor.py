@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import re
 import selectors
 import signal
 import socket
@@ -33,6 +34,7 @@ from trikk.pipeline.graph import Graph
 
 _JOIN_WITHIN = 120.0  # seconds; Ray itself gives up earlier
 _AHEAD = 4  # times what the cluster has: tasks that wait in it begin without the driver's being asked
+_LOG_PREFIX = re.compile(r"^\[[^]]*\] (?:\S+:\d+: )?")  # of a line that Ray's C++ has written
 _AT_LEAST = 64  # steps at once that say that they take no core
 # Ray gives up on a head that does not answer, and ends the process that is connected, after 60 s otherwise.
 _VARIABLES = {"RAY_gcs_rpc_server_reconnect_timeout_s": "20", "RAY_USAGE_STATS_ENABLED": "0"}
@@ -190,7 +192,8 @@ class RayExecutor:
             self._process.wait(1)
         self._said.seek(0)
         said = [line for line in printable_lines(self._said.read().decode(errors="replace")).splitlines() if line]
-        return self._away(said[-1] if said else "the process that was connected to it has ended")
+        line = _LOG_PREFIX.sub("", said[-1]) if said else "the process that was connected to it has ended"
+        return self._away(line.partition(". ")[0])
 
     def _away(self, why: str) -> RunError:
         if not self._nodes:
