@@ -35,7 +35,7 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("project", ["city", "trip_loads", "pumps"], indirect=True)
+@pytest.mark.parametrize("project", ["city", "trip_loads", "pumps", "device_release"], indirect=True)
 def test_the_tests_of_a_copied_example_pass(project: Path) -> None:
     done = run("-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "tests", cwd=project)
     assert done.returncode == 0, done.stdout

@@ -60,7 +60,7 @@ def examples_folder() -> Path:
 
 @click.command()
 @click.argument("folder", metavar="DIR")
-@click.option("--example", metavar="NAME", help="Copy an example project: city, trip_loads or pumps.")
+@click.option("--example", metavar="NAME", help="Copy an example: city, trip_loads, pumps or device_release.")
 def init(folder: str, example: str | None) -> None:
     """Make a project in DIR, which must not hold one yet."""
     # The system refuses it with an error that names no file.

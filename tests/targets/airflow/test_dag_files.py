@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from datetime import datetime
@@ -11,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from tests.envs import python_of
 from tests.execution.command import Folder
@@ -346,3 +348,20 @@ def test_nothing_secret_gets_into_the_file(folder: Folder, monkeypatch: pytest.M
     text = compiled("airflow", source)
     assert "${PASSWORD}" in text
     assert "hunter2" not in text
+
+
+def test_airflow_checks_a_model_before_it_goes_to_devices(airflow: AirflowHome, tmp_path: Path) -> None:
+    example = Path(__file__).parents[3] / "examples" / "device_release"
+    folder = Folder(shutil.copytree(example, tmp_path / "project", ignore=shutil.ignore_patterns("__pycache__")))
+    with (folder.root / "trikk.toml").open("a") as toml:
+        toml.write(f"[targets.airflow]\npython = {sys.executable!r}\n")
+    row = pl.int_range(2000, eager=True)
+    wrong = (row % 10 == 0).cast(pl.Int64)
+    columns = [(wrong * 50 + row % 7).alias("f1"), *((row % n).alias(f"f{n}") for n in range(2, 10))]
+    pl.DataFrame([*columns, wrong.alias("anomaly")]).write_csv(tmp_path / "readings.csv")
+    folder.good("run", "candidate", "-p", f"source={tmp_path / 'readings.csv'}", "-p", "rows=1000")
+    text = compiled("airflow", source_of(folder.root, "check_release"))
+    assert airflow.run(text, {})["state"] == "success"
+    said = airflow.run(text, {"kilobytes": 0})
+    states = {task: state for task, (state, _) in said["tasks"].items() if state != "success"}
+    assert states == {"small_enough": "failed", "verdict": "upstream_failed"}
