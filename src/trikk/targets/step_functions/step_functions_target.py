@@ -161,7 +161,7 @@ def _exchange(source: Source, section: TargetSettings, bucket: Text) -> Text:
     """As `exchange_of`, but for a bucket that the input gives."""
     if "exchange" in section.values or source.settings.artifacts.startswith("s3://"):
         return exchange_of(source.settings, NAME).rstrip("/")
-    return joined("s3://", bucket, "/exchange")
+    return joined("s3://", bucket, "/artifacts/exchange")
 
 
 def _text(value: JSON) -> str:
@@ -183,7 +183,7 @@ def _bucket_and_prefix(exchange: Text) -> tuple[Text, Text]:
     if isinstance(exchange, str):
         bucket, _, prefix = exchange.removeprefix("s3://").partition("/")
         return bucket, f"{prefix}/" if prefix else ""
-    return Path("$.bucket"), "exchange/"
+    return Path("$.bucket"), "artifacts/exchange/"
 
 
 def _kind(step: str, section: TargetSettings) -> str:
