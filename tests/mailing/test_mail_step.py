@@ -205,7 +205,7 @@ def test_what_a_page_draws_comes_as_png() -> None:
     parts.add(f"<html><body><p>before</p>{chart}<p>between</p>{foreign}<img alt=x src='{data}'></body></html>")
     _, html = parts.body("title")
     assert re.sub("cid:[0-9a-f]+@trikk", "cid:", html) == (
-        '<html><body><p>before</p><img src="cid:" alt="runs of &quot;nightly&quot;" width="14"'
+        '<html><body><p>before</p><img src="cid:" alt="runs of &quot;nightly&quot;" width="240"'
         ' style="max-width:100%;height:auto;"><p>between</p><img src="cid:" alt="a &lt;dot&gt;" width="20"'
         " style=\"max-width:100%;height:auto;\"><img alt=x src='cid:'></body></html>"
     )
