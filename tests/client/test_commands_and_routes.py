@@ -27,7 +27,7 @@ HERE_ALONE = {
 }
 OPTIONS_HERE_ALONE = {
     "run": {"inline", "keep_going", "max_parallel", "target"},  # servers carry runs out by their own settings
-    "resume": {"inline", "keep_going", "max_parallel"},
+    "resume": {"inline", "keep_going", "max_parallel", "target"},
     "replay": {"max_parallel"},
     "backfill": {"quiet", "watches", "max_parallel"},  # of a process that carries it out
     "backfills": {"quiet", "helps"},

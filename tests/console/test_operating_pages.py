@@ -173,7 +173,7 @@ def test_who_may_only_look_sees_no_buttons(place: ServedProject) -> None:
 
 def test_anything_is_there_to_be_found(place: ServedProject, server: RunningServer) -> None:
     client = server.client
-    run = place.project.journal.runs(limit=1)[0].id
+    run = server.run("nightly", day="2026-01-02")["id"]
     hits = client.get("/search.json", params={"q": run[:6]}).json()["hits"]
     assert {"kind": "run", "title": run, "address": f"/runs/{run}"} in hits
     assert [hit["kind"] for hit in client.get("/search.json?q=NIGHT").json()["hits"]] == ["pipeline"]
