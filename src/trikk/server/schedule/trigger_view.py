@@ -200,7 +200,7 @@ def _row(
         paused=is_paused,
         paused_until=state.paused_until if state is not None else "",
         trouble=trouble,
-        timezone=declared.trigger.timezone,
+        timezone=declared.trigger.timezone or "UTC",
         source_away=away.get("what", ""),
     )
 
