@@ -58,6 +58,7 @@ crash: setup  ## kill drivers, servers and commands at random moments, fuzz the 
 	$(BIN)/python -m tests.fuzz_server --seconds 600
 	$(BIN)/python -m tests.crash_triggers --ticks 20000 --journal postgresql
 	$(BIN)/python -m pytest tests/targets/examples_as_jobs.py tests/targets/examples_on_sagemaker_local.py
+	TRIKK_LONG=1 $(BIN)/python -m pytest tests/execution/test_ray.py
 
 bench: setup  ## measure trikk beside the same work by hand, and write the page
 	$(BIN)/python -m benchmarks --page docs/benchmarks.md

@@ -45,9 +45,8 @@ class RayFolder(Folder):
             until(lambda: len(self.lines("begun")) >= 2 or process.poll() is not None)
             yield process
         finally:
-            if process.poll() is None:
-                process.kill()
-                process.communicate()
+            process.kill()
+            process.communicate()
 
 
 @pytest.fixture
@@ -90,6 +89,7 @@ def test_what_steps_do_to_their_worker_is_theirs_alone(place: RayFolder) -> None
     assert lost[0]["retry_in"] > 0
 
 
+@pytest.mark.skipif("TRIKK_LONG" not in os.environ, reason="it takes long on a loaded machine: make crash")
 def test_a_run_is_followed_and_cancelled_as_at_home(place: RayFolder) -> None:
     with place.busy() as process:
         until(lambda: "number" in place.trikk("logs", "last").out)
@@ -114,7 +114,7 @@ def test_a_run_whose_cluster_is_gone_fails_with_one_answer_and_goes_on_at_home(p
     assert (run["state"], run["isolation"]) == ("succeeded", "fork")
 
 
-@pytest.mark.slow
+@pytest.mark.skipif("TRIKK_LONG" not in os.environ, reason="it takes long on a loaded machine: make crash")
 def test_a_node_that_dies_under_load_costs_no_result(place: RayFolder, ray_cluster: RayCluster) -> None:
     with ray_cluster.node("127.0.0.4") as token:
         process = place.start("run", "busy", "-p", "count=9", *ON_RAY)
