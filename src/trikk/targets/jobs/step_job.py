@@ -24,7 +24,7 @@ from trikk.core.logs import log_to_stderr
 from trikk.core.settings import load_settings
 from trikk.core.text import shorten
 from trikk.core.values import JSON
-from trikk.execution.launch import drive, driver_of, leased
+from trikk.execution.launch import drive, driver_of, graph_of, leased
 from trikk.execution.project import Project
 from trikk.execution.run_options import How, ProjectExecutor
 from trikk.execution.step_messages import StepCall, failure
@@ -134,7 +134,7 @@ def run_job(job: Job) -> JobReport:
 
 
 def _with_code(job: Job, exchange: Exchange, project: Project, executor: ProcessExecutor) -> JobReport:
-    graph = up_to(_graph(executor, job.pipeline), job.step)
+    graph = up_to(graph_of(executor, job.pipeline), job.step)
     _check_places(project, graph, job.step)
     report = last_reports(exchange, job.execution, [job.step]).get(job.step)
     if report is None or not report.has_settled:
@@ -183,22 +183,22 @@ def _earlier(exchange: Exchange, job: Job, graph: Graph) -> Iterator[JobReport]:
         RunError: if one of them has not ended well.
     """
     before = steps_before(graph, job.step)
-    last = last_reports(exchange, job.execution, before)
+    tries = report_names(exchange, job.execution, [*before, job.step])  # one look, however many steps there are
+    tries.remove(max(pair for pair in tries if pair[0] == job.step))  # this one
+    place = {step: position for position, step in enumerate([*before, job.step])}
+    earlier = reports(exchange, job.execution, sorted(tries, key=lambda pair: (place[pair[0]], pair[1])))
+    last = {report.step: report for report in earlier}
     lost = [s for s in before if graph.nodes[s].allow_failure and not (s in last and last[s].has_settled)]
     for step in before:
         if step in last and not last[step].has_settled and step not in lost:
+            why = f": {last[step].error}" if last[step].error else ""
             raise RunError(
-                f"step {step}, which comes before {job.step}, is {last[step].state}: {last[step].error}".rstrip(
-                    ": "
-                ),
+                f"step {step}, which comes before {job.step}, is {last[step].state}{why}",
                 next="run that job again first",
             )
-    yield from reports(
-        exchange, job.execution, [pair for s in before for pair in report_names(exchange, job.execution, [s])]
-    )
+    yield from (report for report in earlier if report.step != job.step)
     yield from (_lost(step, last.get(step)) for step in lost)
-    tries = report_names(exchange, job.execution, [job.step])
-    yield from reports(exchange, job.execution, tries[:-1])
+    yield from (report for report in earlier if report.step == job.step)
 
 
 def _lost(step: str, report: JobReport | None) -> JobReport:
@@ -230,12 +230,6 @@ class OneStep:
         if call.step != self._step:
             raise RunError(f"step {call.step}, which comes before {self._step}, has not been done")
         self._executor.start(task, call)
-
-
-def _graph(executor: ProcessExecutor, pipeline: str) -> Graph:
-    from trikk.execution.launch import graph_of
-
-    return graph_of(executor, pipeline)
 
 
 def _check_places(project: Project, graph: Graph, step: str) -> None:
