@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from trikk.core.errors import UnknownName, UsageError
 from trikk.core.settings import STATE
+from trikk.execution.process_environment import changed_variables
 from trikk.execution.project import Project
 from trikk.runs.bundle import bundle_digest, capture, manifest
 from trikk.targets.target_port import Source
@@ -43,16 +43,8 @@ def sources(project: Project, pipeline: str | None = None) -> Iterator[Source]:
 def _storage_left_alone() -> Iterator[None]:
     """Import the project without its storage: a machine that compiles may have no password of its database."""
     own = {f"TRIKK_{place.upper()}": str(Path(STATE) / place) for place in ("artifacts", "tables", "journal")}
-    before = {name: os.environ.get(name) for name in own}
-    os.environ.update(own)
-    try:
+    with changed_variables(own):
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def upload(project: Project, source: Source, target: str) -> None:

@@ -12,11 +12,12 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from trikk.execution.process_environment import changed_variables
 from trikk.runs import logged
 from trikk.runs.context import StepContext
 
@@ -39,22 +40,12 @@ def local_mlflow(context: StepContext) -> Iterator[None]:
         "MLFLOW_EXPERIMENT_ID": None,  # these name things in another store
         "MLFLOW_RUN_ID": None,
     }
-    before = {name: os.environ.get(name) for name in settings}
-    _set(settings)
-    try:
-        yield
-    finally:
-        if "mlflow" in sys.modules:
-            _take_in(context, folder, uri)
-        _set(before)
-
-
-def _set(variables: Mapping[str, str | None]) -> None:
-    for name, value in variables.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
+    with changed_variables(settings):
+        try:
+            yield
+        finally:
+            if "mlflow" in sys.modules:
+                _take_in(context, folder, uri)
 
 
 def _take_in(context: StepContext, folder: Path, uri: str) -> None:

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from trikk.core.errors import MissingExtra, ProgramFailed, UsageError
+from trikk.execution.process_environment import changed_variables
 from trikk.runs import logged
 from trikk.runs.context import current_step
 from trikk.steps.notebooks.parameter_names import check_notebook, check_parameters, file_of, plain, variable
@@ -283,14 +284,5 @@ def _kept_when_terminated(book: Book) -> Iterator[None]:
 @contextmanager
 def _environment(folder: Path) -> Iterator[None]:
     """What the kernel inherits: the project's modules can be imported, a user's own start-up files are not run."""
-    changed = {**code_variables(), "IPYTHONDIR": str(folder / "ipython")}
-    before = {name: os.environ.get(name) for name in changed}
-    os.environ.update(changed)
-    try:
+    with changed_variables({**code_variables(), "IPYTHONDIR": str(folder / "ipython")}):
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

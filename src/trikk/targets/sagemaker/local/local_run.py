@@ -15,6 +15,7 @@ from typing import Any
 
 from trikk.core.errors import ProjectError, RunError, StorageError
 from trikk.core.settings import FILE, Settings
+from trikk.execution.process_environment import changed_variables
 from trikk.execution.project import Project
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
@@ -94,7 +95,11 @@ def run_on_this_machine(
             look(session, graph)
         code = session.lock.code
     name = secrets.token_hex(6)
-    with _own_folder(project, name) as folder, _place(project, folder) as place, _reached(place.access):
+    with (
+        _own_folder(project, name) as folder,
+        _place(project, folder) as place,
+        changed_variables(place.access.environment()),
+    ):
         text = _localised(SageMaker().document(Source(graph, _as_there(project.settings, place), code)), project)
         execution = _execution(project, graph, text, given, name, folder, place, how)
         exchange = HomecomingExchange(open_exchange(place.exchange), _lent(project, graph, code, place))
@@ -217,22 +222,6 @@ def _place(project: Project, folder: Path) -> Iterator[Place]:
         )
     store = project.settings.artifacts if has_bucket else f"s3://{bucket}/{_FOLDER}/artifacts"
     yield Place(S3Access(endpoint), bucket, store, f"s3://{bucket}/{_FOLDER}/exchange")
-
-
-@contextlib.contextmanager
-def _reached(access: S3Access) -> Iterator[None]:
-    """Have this process reach the server by its variables, as jobs do."""
-    own = access.environment()
-    before = {name: os.environ.get(name) for name in own}
-    os.environ.update(own)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @contextlib.contextmanager
